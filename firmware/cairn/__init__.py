@@ -1,0 +1,1 @@
+"""What runs on the station: MicroPython subset, imports nothing outside this package."""

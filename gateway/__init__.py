@@ -1,0 +1,1 @@
+"""The gateway: verifies what stations sign, keeps it, and pays their owners."""

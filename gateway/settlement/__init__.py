@@ -1,0 +1,1 @@
+"""Claims against a settled epoch, for whoever pays the owners out."""

@@ -1,0 +1,1 @@
+"""Where effects happen: files, database and clock around the pure core."""

@@ -1,0 +1,1 @@
+"""A world for real firmware nodes: virtual clock, weather, faulty network."""
