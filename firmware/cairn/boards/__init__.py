@@ -1,0 +1,1 @@
+"""Boards: base.py is the contract, the others fulfil it."""

@@ -1,0 +1,159 @@
+"""The two seams of the device: Board (everything the chip gives) and Link (the way out).
+
+`Node` and everything in firmware/cairn touch the world only through these. One conformance suite
+(tests/unit/firmware/conformance.py) runs against every Board and every Link. A capability that
+a board lacks answers None; there are no capability flags. Nothing here is asyncio: an awaitable of
+a board is driven by MicroPython's asyncio on the chip and by an event heap in the simulator.
+"""
+
+
+class Files:
+    """Small durable files by flat name ("chain", "outbox/000012"); the only storage a Node has.
+
+    A power cut may fall before, inside or after any call. `write` is atomic: afterwards the
+    file holds the old or the new bytes, never a mixture. `append` may leave a torn tail: any
+    prefix of the appended bytes. Data of a call that returned is durable.
+    """
+
+    def read(self, name: str) -> "bytes | None":
+        """Whole content, or None if there is no such file."""
+        raise NotImplementedError
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace the file atomically. OSError when storage is full or broken."""
+        raise NotImplementedError
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add to the end, making the file if needed. OSError when full or broken."""
+        raise NotImplementedError
+
+    def remove(self, name: str) -> None:
+        """Delete; no error if there is no such file."""
+        raise NotImplementedError
+
+    def names(self, prefix: str) -> list[str]:
+        """Names that start with prefix, sorted."""
+        raise NotImplementedError
+
+
+class Event:
+    """A flag that one task sets and another awaits."""
+
+    def set(self) -> None:
+        """Raise the flag and wake every waiter."""
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        """Lower the flag."""
+        raise NotImplementedError
+
+    async def wait(self, timeout_ms: "int | None") -> bool:
+        """True once the flag is up; False when timeout_ms passed first (None: no timeout)."""
+        raise NotImplementedError
+
+
+class Stream:
+    """A byte stream to a host, plain or TLS."""
+
+    async def read(self, size: int) -> bytes:
+        """1..size bytes, or b"" at the end. OSError when the connection broke."""
+        raise NotImplementedError
+
+    async def write(self, data: bytes) -> None:
+        """All of data, or OSError."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Release the connection; safe to call twice."""
+        raise NotImplementedError
+
+
+class Board:
+    """What a Node may ask of its hardware."""
+
+    fs: Files
+
+    def now_ms(self) -> "int | None":
+        """UTC in ms since 1970 as a battery-backed or sleep-surviving clock tells it, or None."""
+        raise NotImplementedError
+
+    def ticks(self) -> int:
+        """Milliseconds since this boot; never goes back and never wraps."""
+        raise NotImplementedError
+
+    async def sleep(self, duration_ms: int) -> None:
+        """Let other tasks run for at least duration_ms (0: yield once)."""
+        raise NotImplementedError
+
+    def spawn(self, coroutine: object) -> None:
+        """Run a coroutine as a task of its own; an exception that leaves it restarts the board."""
+        raise NotImplementedError
+
+    def event(self) -> Event:
+        """A new, lowered flag."""
+        raise NotImplementedError
+
+    def entropy(self, size: int) -> bytes:
+        """size bytes from the hardware generator (on ESP32 only good while a radio is on)."""
+        raise NotImplementedError
+
+    def public_key(self) -> bytes:
+        """32 bytes, Ed25519 (RFC 8032). The private key never leaves the board."""
+        raise NotImplementedError
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes, Ed25519 over message by this board's key."""
+        raise NotImplementedError
+
+    async def sample(self) -> "list[tuple[int, int, int, int | None, int]]":
+        """One sample of every sensor: (quantity, channel, exponent, value or None, fault code).
+
+        Codes of quantities and faults: spec/quantities.toml and spec/protocol.md section 6.
+        """
+        raise NotImplementedError
+
+    async def stream(self, host: str, port: int, tls: "object | None") -> Stream:
+        """Connect; tls is None or the CA certificate bytes (the host name is then checked).
+
+        OSError when the host cannot be reached or fails its check.
+        """
+        raise NotImplementedError
+
+    def radio_send(self, radio: int, channel: int, power_cdbm: int, frame: bytes) -> "bool | None":
+        """Send one frame; None if the board has no such radio."""
+        raise NotImplementedError
+
+    async def radio_receive(self) -> "tuple[int, int, int, int | None, int, bytes] | None":
+        """Next frame heard: (radio, channel, rssi_cdbm, snr_cdb, ticks_ms, frame); None: no radio."""
+        raise NotImplementedError
+
+    def feed(self) -> None:
+        """Feed the watchdog; called only after real progress."""
+        raise NotImplementedError
+
+    def restart(self, reason: str) -> None:
+        """Reboot; does not return on hardware."""
+        raise NotImplementedError
+
+    def info(self) -> "tuple[int, int, int | None, int | None]":
+        """(free heap bytes, reset cause, battery mV or None, Wi-Fi RSSI dBm or None)."""
+        raise NotImplementedError
+
+
+class Link:
+    """The way to the gateway: MQTT on hardware, a direct call in the simulator."""
+
+    async def publish(self, message: bytes) -> bool:
+        """Hand over one signed message on the board's `up` topic; False when it could not be sent.
+
+        True promises nothing: only a receipt proves delivery.
+        """
+        raise NotImplementedError
+
+    async def receive(self) -> "tuple[str, bytes]":
+        """Next downlink: (topic tail such as "down/receipt" or "all/tick", message bytes)."""
+        raise NotImplementedError
+
+    def state(self) -> str:
+        """"up", "connecting" or "down"."""
+        raise NotImplementedError
