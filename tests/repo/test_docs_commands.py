@@ -1,0 +1,138 @@
+"""Every command that the documentation shows is run, a document from top to bottom.
+
+A fenced block opened by three backticks and `console` is a session: lines beginning `$ ` are
+commands (a trailing backslash goes on), all else is output and not compared. `console exit=1`
+tells the exit code of the block's last command; the others must give 0. A document's blocks share
+one directory. `$ make demo` leaves there what a run of `cairn demo` left, made once for all
+documents; set-up commands that other tests cover are passed over.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+BLOCK = re.compile(r"(?ms)^```console(?: exit=(\d+))?\n(.*?)^```$")
+COMMAND = re.compile(r"(?m)^\$ ((?:.*\\\n)*.*)$")
+COVERED_ELSEWHERE = re.compile(
+    r"(git clone|cd|make (setup|test|test-quick|lint|bench|nightly|help))\b|make$"
+)
+DEMO = re.compile(r"(make|cairn) demo$")
+SECONDS_MAX = 300
+
+
+@dataclass(frozen=True)
+class Step:
+    line: int
+    command: str
+    exit_code: int
+
+
+def session(text: str) -> list[Step]:
+    """Commands of one document in order."""
+    steps = []
+    for block in BLOCK.finditer(text):
+        found = list(COMMAND.finditer(text, block.start(2), block.end(2)))
+        for command in found:
+            last = command is found[-1]
+            steps.append(
+                Step(
+                    text.count("\n", 0, command.start()) + 1,
+                    command[1].replace("\\\n", " "),
+                    int(block[1] or 0) if last else 0,
+                )
+            )
+    return steps
+
+
+def _documents() -> dict[str, list[Step]]:
+    paths = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    found = {str(p.relative_to(ROOT)): session(p.read_text(encoding="utf-8")) for p in paths}
+    return {name: steps for name, steps in found.items() if steps}
+
+
+DOCUMENTS = _documents()
+
+
+def _run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
+    env["PATH"] = f"{BIN}{os.pathsep}{env['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS_MAX,
+    )
+
+
+@pytest.fixture(scope="module")
+def after_demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    done = _run("cairn demo", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def _play(step: Step, folder: Path, request: pytest.FixtureRequest) -> str | None:
+    """Run one step; what went wrong, or None."""
+    if COVERED_ELSEWHERE.match(step.command):
+        return None
+    if DEMO.match(step.command):
+        made = request.getfixturevalue("after_demo")
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+        return None
+    command = re.sub(r'^make demo ARGS="(.*)"$', r"cairn demo \1", step.command)
+    if not re.match(r"(?:[A-Z_]+=\S+ )*cairn ", command):
+        return "not a cairn or make command, so nothing checks it"
+    done = _run(command, folder)
+    if done.returncode == step.exit_code:
+        return None
+    return f"exit {done.returncode}, not {step.exit_code}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DOCUMENTS, reason="no document shows a command yet")
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_document(name, tmp_path, request):
+    # The simulator's scenarios and the like are named from the root of the checkout.
+    for shown in ("simulator", "spec"):
+        (tmp_path / shown).symlink_to(ROOT / shown)
+    for step in DOCUMENTS[name]:
+        wrong = _play(step, tmp_path, request)
+        if wrong:
+            pytest.fail(f"{name}:{step.line}: $ {step.command}\n{wrong}", pytrace=False)
+
+
+def test_session_is_read_as_written():
+    text = """# T
+
+```console
+$ cairn a \\
+    --b
+output
+$ cairn c | head
+```
+
+```sh
+$ cairn unseen
+```
+
+```console exit=1
+$ cairn d
+$ cairn e
+```
+"""
+    steps = session(text)
+    assert [(s.line, s.exit_code) for s in steps] == [(4, 0), (7, 0), (15, 0), (16, 1)]
+    assert steps[0].command.split() == ["cairn", "a", "--b"]
+    assert steps[1].command == "cairn c | head"
