@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 ARGS ?=
-PYTEST := $(BIN)/pytest -n 2 --dist worksteal -q
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal -q --durations=10
 
 help:
 	echo "make setup       make .venv with the pinned packages"

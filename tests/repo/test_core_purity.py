@@ -9,8 +9,8 @@ import ast
 ALLOWED_IMPORTS = {
     # standard library: values, containers, hashing, exact arithmetic
     "__future__", "abc", "base64", "binascii", "bisect", "collections", "dataclasses", "enum",
-    "fractions", "functools", "hashlib", "heapq", "hmac", "itertools", "json", "math", "operator", "re",
-    "string", "struct", "tomllib", "types", "typing", "unicodedata",
+    "fractions", "functools", "hashlib", "heapq", "hmac", "itertools", "json", "math",
+    "operator", "re", "string", "struct", "tomllib", "types", "typing", "unicodedata",
     # formats, signatures, hashes, cells, arrays
     "cbor2", "Crypto", "ed25519_zebra", "h3", "nacl", "numpy", "sha3",
     "gateway",
