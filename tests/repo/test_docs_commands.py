@@ -19,6 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+OPENING = re.compile(r"(?m)^\s*```\s*console")
 BLOCK = re.compile(r"(?ms)^```console(?: exit=(\d+))?\n(.*?)^```$")
 COMMAND = re.compile(r"(?m)^\$ ((?:.*\\\n)*.*)$")
 COVERED_ELSEWHERE = re.compile(
@@ -36,9 +37,12 @@ class Step:
 
 
 def session(text: str) -> list[Step]:
-    """Commands of one document in order."""
+    """Commands of one document in order; a ValueError for a block that would go unread."""
     steps = []
-    for block in BLOCK.finditer(text):
+    blocks = list(BLOCK.finditer(text))
+    if len(blocks) != len(OPENING.findall(text)):
+        raise ValueError("a console block is indented, or opened by more than console exit=N")
+    for block in blocks:
         found = list(COMMAND.finditer(text, block.start(2), block.end(2)))
         for command in found:
             last = command is found[-1]
@@ -54,8 +58,8 @@ def session(text: str) -> list[Step]:
 
 def _documents() -> dict[str, list[Step]]:
     paths = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    found = {str(p.relative_to(ROOT)): session(p.read_text(encoding="utf-8")) for p in paths}
-    return {name: steps for name, steps in found.items() if steps}
+    texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths}
+    return {name: session(text) for name, text in texts.items() if OPENING.search(text)}
 
 
 DOCUMENTS = _documents()
@@ -101,7 +105,6 @@ def _play(step: Step, folder: Path, request: pytest.FixtureRequest) -> str | Non
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not DOCUMENTS, reason="no document shows a command yet")
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_document(name, tmp_path, request):
     # The simulator's scenarios and the like are named from the root of the checkout.
@@ -136,3 +139,9 @@ $ cairn e
     assert [(s.line, s.exit_code) for s in steps] == [(4, 0), (7, 0), (15, 0), (16, 1)]
     assert steps[0].command.split() == ["cairn", "a", "--b"]
     assert steps[1].command == "cairn c | head"
+
+
+@pytest.mark.parametrize("opening", ["```console ", "```console exit=x", "  ```console"])
+def test_block_that_would_go_unread_is_an_error(opening):
+    with pytest.raises(ValueError, match="console block"):
+        session(f"{opening}\n$ cairn a\n```\n")
