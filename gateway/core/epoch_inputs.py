@@ -91,7 +91,7 @@ class Penalty:
 
 @dataclass(frozen=True, slots=True)
 class QuantityQuality:
-    """The day of one declared quantity; credit_ppm + missing * 10**6 + all lost = expected * 10**6.
+    """One declared quantity's day; credit_ppm + (missing + lost) * 10**6 = expected * 10**6.
 
     expected: windows of the day; full: windows with full credit; missing: windows without any
     reading; credit_ppm: sum of the windows' credits; quality_ppm = credit_ppm // expected.
