@@ -1,7 +1,7 @@
-"""Deterministic CBOR of our own documents: state, manifest, station table, bundle index.
+"""Our own documents in the closed CBOR profile: state, manifest, station table, bundle index.
 
-Arrays, integers of 64 bits, byte strings, text and null; amounts are decimal text. Messages of
-devices are not decoded here (wire.py), and what a document means is not known here.
+Beside cbor_profile it knows the shapes that such documents are made of: arrays, numbers, byte
+strings, and amounts as decimal text. What a document means is not known here.
 """
 
 from __future__ import annotations
@@ -10,50 +10,35 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import cbor2
+from gateway.core.cbor_profile import load
+from gateway.core.verdicts import Verdict
 
-DEPTH_MAX = 16
 _DIGITS_MAX = 78  # of 2**256
-_SHARING_TAGS = (25, 28, 29, 256)
 
 
 class MalformedError(Exception):
     """Bytes that are no document of the expected shape; says where."""
 
 
-def encode(value: object) -> bytes:
-    """Return the one encoding of `value`, which is made of arrays and the types above."""
-    return cbor2.dumps(value, canonical=True)
-
-
 def decode(data: bytes) -> Any:
-    """Return the document, arrays as tuples; MalformedError unless it encodes to `data` again."""
-    try:
-        value = cbor2.loads(
-            data,
-            max_depth=DEPTH_MAX,
-            allow_indefinite=False,
-            immutable=True,
-            semantic_decoders=_REFUSE_SHARING,
-        )
-    except (cbor2.CBORError, ValueError, OverflowError) as error:
-        raise MalformedError(f"not CBOR ({error})") from error
+    """Return the document in `data`, arrays as lists, or raise MalformedError."""
+    value = load(data)
+    if isinstance(value, Verdict):
+        raise MalformedError(f"not in the CBOR profile ({value.name.lower()})")
     _check_types(value)
-    if encode(value) != data:
-        raise MalformedError("not in its deterministic encoding")
     return value
 
 
-def row(value: Any, length: int, what: str) -> tuple[Any, ...]:
+def row(value: Any, length: int, what: str) -> list[Any]:
     """Return `value` if it is an array of `length` entries."""
-    if type(value) is not tuple or len(value) != length:
+    if type(value) is not list or len(value) != length:
         raise MalformedError(f"{what} is not an array of {length}")
     return value
 
 
-def rows(value: Any, what: str) -> tuple[Any, ...]:
+def rows(value: Any, what: str) -> list[Any]:
     """Return `value` if it is an array."""
-    if type(value) is not tuple:
+    if type(value) is not list:
         raise MalformedError(f"{what} is not an array")
     return value
 
@@ -102,22 +87,14 @@ def ascending(keys: Sequence[Any], what: str) -> None:
 
 
 def _check_types(value: Any) -> None:
-    # Tags that cbor2 knows become dates, sets, fractions: none of these four types.
+    # cbor_profile leaves the types to whoever reads: floats, maps and 65-bit integers re-encode.
     stack = [value]
     while stack:
         item = stack.pop()
-        if type(item) is tuple:
+        if type(item) is list:
             stack.extend(item)
         elif type(item) is int:
             if not -(1 << 63) <= item < 1 << 64:
                 raise MalformedError("an integer does not fit 64 bits")
         elif item is not None and type(item) not in {bytes, str}:
             raise MalformedError(f"a value of type {type(item).__name__}")
-
-
-def _refuse_sharing(_decoder: object, *_rest: object) -> Any:
-    raise MalformedError("a tag that repeats other values")
-
-
-# A few bytes of shared references could stand for gigabytes.
-_REFUSE_SHARING = dict.fromkeys(_SHARING_TAGS, _refuse_sharing)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from gateway.core import canonical
+from gateway.core.cbor_profile import encode
 from gateway.core.model import AdmissionEntry
 from gateway.core.verdicts import Verdict
 
@@ -38,12 +39,12 @@ def admission_fields(entry: AdmissionEntry) -> tuple[bytes, int, int, int, bytes
 
 def admission_cbor(entry: AdmissionEntry) -> bytes:
     """Return the bytes that the admission chain hashes for `entry`."""
-    return canonical.encode(admission_fields(entry))
+    return encode(admission_fields(entry))
 
 
 def operator_cbor(event: bytes) -> bytes:
     """Return the bytes that the operator chain hashes for a signed event."""
-    return canonical.encode(event)
+    return encode(event)
 
 
 def parse_admission(fields: object) -> AdmissionEntry:
