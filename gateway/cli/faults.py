@@ -1,0 +1,44 @@
+"""Faults at the edge: one form for those of the core and of the shell, and their exit codes."""
+
+from gateway.cli.output import FOUND, UNREACHABLE, USAGE
+from gateway.shell.errors import Code, OperatorFault
+
+_USAGE = {
+    Code.CONFIG_INVALID,
+    Code.CONFIG_UNKNOWN,
+    Code.CONFIG_UNREADABLE,
+    Code.EPOCH_MISSING,
+    Code.EPOCH_NOT_DUE,
+    Code.NETWORK_SEEDED,
+    Code.OWNER_UNKNOWN,
+    Code.STATION_UNKNOWN,
+}
+_UNREACHABLE = {
+    Code.FILE_UNREADABLE,
+    Code.FILE_UNWRITABLE,
+    Code.KEYS_MISSING,
+    Code.NETWORK_MISSING,
+    Code.NODE_MISSING,
+    Code.STORE_BUSY,
+    Code.STORE_MISSING,
+    Code.STORE_UNWRITABLE,
+}
+
+
+def as_fault(error: Exception) -> OperatorFault | None:
+    """Give an exception as an operator fault; None if it is a bug."""
+    if isinstance(error, OperatorFault):
+        return error
+    from gateway.core.epoch_inputs import EpochError
+    from gateway.core.rules import RulesError
+
+    if isinstance(error, EpochError | RulesError):
+        return OperatorFault(f"{error.what}.", f"{error.why}.", f"{error.do}.", error.code)
+    return None
+
+
+def exit_code(fault: OperatorFault) -> int:
+    """2 for what the caller asked wrongly, 3 for what cannot be reached, else 1."""
+    if fault.code in _USAGE:
+        return USAGE
+    return UNREACHABLE if fault.code in _UNREACHABLE else FOUND

@@ -1,0 +1,1 @@
+"""Stores: where the messages, the two logs and the closed epochs are kept."""

@@ -1,0 +1,143 @@
+"""What a store must do, whatever database is behind it.
+
+Everything given to one call of `commit` becomes durable together or not at all. A store knows
+positions, bytes and hashes; it knows nothing of what the messages mean.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.core.model import AdmissionEntry
+from gateway.core.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One line of the admission log with the exact bytes of its message."""
+
+    entry: AdmissionEntry
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """Where a scoring cell's centre was fixed, in 10^-6 degree."""
+
+    cell: int
+    lat_e6: int
+    lon_e6: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An arrival that got no entry: counted, and kept as a sample for a while."""
+
+    verdict: Verdict
+    recv_ms: int
+    device: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one ingest step writes. Centres belong to cells that these entries name first."""
+
+    entries: tuple[Logged, ...] = ()
+    centres: tuple[Centre, ...] = ()
+    refused: tuple[Refused, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One operator event: its id, its bytes, and how many admission entries came before it."""
+
+    event_id: bytes
+    admission_length: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """Length of a log and its chain hash after the last entry."""
+
+    length: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEpoch:
+    """A closed epoch. Ranges are half-open positions in the two logs."""
+
+    epoch: int
+    rules: int
+    admission_first: int
+    admission_last: int
+    operator_first: int
+    operator_last: int
+    manifest_hash: bytes
+    manifest: bytes
+    closing: bytes
+    outcome: bytes
+    attestation: bytes
+
+
+class Store(Protocol):
+    """One network's truth. Every method raises OperatorFault when the database fails it."""
+
+    @property
+    def network_id(self) -> bytes: ...
+
+    def commit(self, batch: Batch) -> None:
+        """Write a batch in one durable transaction, extending the admission log's chain.
+
+        ValueError (a bug of the caller) if an id is stored already; then nothing is written.
+        """
+
+    def known_id(self, message_id: bytes) -> bool: ...
+
+    def admission_head(self) -> LogHead: ...
+
+    def operator_head(self) -> LogHead: ...
+
+    def admission_hash(self, length: int) -> bytes:
+        """Chain hash of the admission log after its first `length` entries."""
+
+    def operator_hash(self, length: int) -> bytes:
+        """Chain hash of the operator log after its first `length` events."""
+
+    def entries(self, first: int, last: int) -> tuple[AdmissionEntry, ...]:
+        """Entries at positions first <= p < last, in order."""
+
+    def iterate(self, first: int = 0) -> Iterator[Logged]:
+        """Every entry from `first` on with its message, in order, without holding them all."""
+
+    def messages(self, message_ids: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Exact bytes by id; ids that are not stored are left out."""
+
+    def append_event(self, event_id: bytes, data: bytes) -> None:
+        """Add one operator event. ValueError if the id is stored already."""
+
+    def events(self, first: int, last: int) -> tuple[Event, ...]: ...
+
+    def centre(self, cell: int) -> Centre | None: ...
+
+    def centres(self, first: int, last: int) -> tuple[Centre, ...]:
+        """Centres of the cells first named by entries at positions first <= p < last, by cell."""
+
+    def refused_counts(self) -> dict[Verdict, int]: ...
+
+    def refused_samples(self, verdict: Verdict) -> tuple[Refused, ...]:
+        """The newest refused arrivals of one verdict, newest first; at most `samples_max`."""
+
+    def store_epoch(self, closed: StoredEpoch) -> None:
+        """Keep a closed epoch. Storing the same one again changes nothing.
+
+        ValueError if another result is stored for it: a settled epoch is never rewritten.
+        """
+
+    def epoch(self, number: int) -> StoredEpoch | None: ...
+
+    def epoch_numbers(self) -> tuple[int, ...]: ...
+
+    def close(self) -> None: ...
