@@ -13,6 +13,7 @@ from gateway.core.geometry import EARTH_RADIUS_M, Point
 
 _TURN_E6 = 360_000_000
 _POLE_E6 = 90_000_000
+_BOUND_E6 = 60_000_000
 # A degree of latitude is 111,195 m on the sphere; one metre less keeps the rows a little too tall.
 _METRES_PER_DEGREE = 111_194
 
@@ -85,9 +86,10 @@ class _Grid:
     """Holders by latitude row and longitude bin, sized so that no close pair is ever missed.
 
     Two points d apart on a sphere of radius R differ by at most d/R in latitude, and in longitude
-    by at most 2 asin(sin(d/2R) / c), c the smaller cosine of their latitudes. With
-    asin y <= pi*y/2, sin y <= y and cos x >= (pi^2 - 4x^2) / (pi^2 + 4x^2), that is at most
-    90 degrees * d/R * (90^2 + lat^2) / (90^2 - lat^2): integers that err on the wide side.
+    by at most 2 asin(y), y = sin(d/2R) / c, c the smaller cosine of their latitudes. With
+    asin y <= pi*y/3 for y <= 1/2, sin x <= x, and cos x >= (pi^2 - 4x^2) / (pi^2 + 4x^2), that is
+    60 degrees * d/R * (90^2 + lat^2) / (90^2 - lat^2) while this is at most 60 degrees; beyond,
+    a bin is the whole row. The integers below err on the wide side.
     """
 
     def __init__(self, distance_min_m: int) -> None:
@@ -114,7 +116,9 @@ class _Grid:
             if own == 0:
                 columns.add(max(last - 1, 0))
             for column in columns:
-                yield from self._bins.get((row, column), ())
+                for holder in self._bins.get((row, column), ()):
+                    if abs(holder.centre[0] - centre[0]) <= self._row_e6:
+                        yield holder
 
     def _place(self, centre: Point) -> tuple[int, int]:
         latitude_e6, longitude_e6 = centre
@@ -127,9 +131,9 @@ class _Grid:
             # A pair may span this row and either neighbour, so its outermost edge counts.
             edge_e6 = max(abs((row - 1) * self._row_e6), abs((row + 2) * self._row_e6))
             room = _POLE_E6**2 - edge_e6**2
-            wide = _POLE_E6 * self._reach_m * (_POLE_E6**2 + edge_e6**2)
-            width = _TURN_E6
-            if room > 0:
-                width = min(_TURN_E6, wide // (room * EARTH_RADIUS_M) + 1)
+            wide = _BOUND_E6 * self._reach_m * (_POLE_E6**2 + edge_e6**2)
+            width = wide // (room * EARTH_RADIUS_M) + 1 if room > 0 else _TURN_E6
+            if width > _BOUND_E6:
+                width = _TURN_E6
             self._widths[row] = width
         return width
