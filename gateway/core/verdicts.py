@@ -37,6 +37,8 @@ class Verdict(IntEnum):
     UNKNOWN_MAJOR = 21
     BAD_BODY = 22
     RATE_LIMITED = 23
+    OUT_OF_SEQUENCE = 24
+    KEY_NOT_IN_FORCE = 25
 
     FUTURE = 32
     POST_RELEASE = 33
@@ -100,10 +102,11 @@ ADVICE: dict[Verdict, Advice] = {
     Verdict.FLOAT: Advice("A float was found where only integers are allowed.", "Use integers."),
     Verdict.INDEFINITE_LENGTH: Advice("An item has no definite length.", "Update the firmware."),
     Verdict.UNSUPPORTED_TYPE: Advice(
-        "A CBOR type, tag or simple value outside the profile was found.", "Update the firmware."
+        "A CBOR type, tag, simple value or integer outside the profile was found.",
+        "Update the firmware.",
     ),
     Verdict.TOO_DEEP: Advice("Arrays nest deeper than 8.", "Update the firmware."),
-    Verdict.BAD_TEXT: Advice("A text is not UTF-8 or too long.", "Update the firmware."),
+    Verdict.BAD_TEXT: Advice("A text is not UTF-8.", "Update the firmware."),
     Verdict.BAD_ENVELOPE: Advice(
         "The message is not a COSE_Sign1 of the closed profile.", "Update the firmware."
     ),
@@ -135,6 +138,14 @@ ADVICE: dict[Verdict, Advice] = {
     ),
     Verdict.RATE_LIMITED: Advice(
         "The device sends more than its allowance.", "Lengthen the reporting interval."
+    ),
+    Verdict.OUT_OF_SEQUENCE: Advice(
+        "The operator event does not follow the last one in the log.",
+        "Read the log's last serial and id, and sign the event again.",
+    ),
+    Verdict.KEY_NOT_IN_FORCE: Advice(
+        "No key statement for this key and role is in force at that time.",
+        "Let the root key sign a statement for it.",
     ),
     Verdict.FUTURE: Advice(
         "The message's time lies more than two slots ahead of its arrival.",
