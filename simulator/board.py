@@ -1,0 +1,210 @@
+"""One simulated board: the firmware's `Board` over the virtual world.
+
+It owns what the hardware of one station has: a key, flash, an oscillator that drifts, sensors and
+a way to open streams. It knows nothing of gateways: streams and samples come from callables that
+the fleet hands in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from cairn.boards import base
+from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
+
+from simulator.disk import Disk
+from simulator.seeds import derive, stream
+from simulator.sensors import Sample, Sampler
+from simulator.world import Event, Group, Sleep, Stopped, World
+
+RESET_POWER_ON = 1
+RESET_SOFTWARE = 4
+HEAP_FREE_BYTES = 96_000
+RSSI_DBM = -61
+MILLION = 1_000_000
+
+
+class Connect(Protocol):
+    """Opens a stream for one station, or raises OSError."""
+
+    async def __call__(self, host: str, port: int) -> base.Stream: ...
+
+
+class SimulatedBoard(base.Board):
+    """Hardware of station `index`. Boot it with `power_on`; tasks run in `group`.
+
+    drift_ppm: how much faster than true time its oscillator runs. held: a battery-backed clock
+    that knows UTC from the start.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        index: int,
+        key_seed: bytes,
+        sampler: Sampler,
+        connect: Connect,
+        *,
+        drift_ppm: int = 0,
+        held: bool = False,
+        on_sign: Callable[[int, bytes], None] | None = None,
+        on_restart: Callable[[int, str], None] | None = None,
+    ) -> None:
+        self.index = index
+        self.fs: Disk = Disk(stream(world.seed, "disk", index))
+        self.boots = 0
+        self.group = Group(f"board {index} (never booted)")
+        self.group.alive = False
+        self._world = world
+        self._public_key, self._secret_key = crypto_sign_seed_keypair(key_seed)
+        self._sampler = sampler
+        self._connect = connect
+        self._drift_ppm = drift_ppm
+        self._held = held
+        self._on_sign = on_sign
+        self._on_restart = on_restart
+        self._random = stream(world.seed, "board", index)
+        self._booted_ms = world.now_ms
+        self._reset_cause = RESET_POWER_ON
+
+    def power_on(self, reset_cause: int = RESET_POWER_ON) -> None:
+        """Begin a boot with no tasks."""
+        self.boots += 1
+        self._booted_ms = self._world.now_ms
+        self._reset_cause = reset_cause
+        self.group = Group(f"board {self.index} boot {self.boots}", self._stopped)
+        self.fs.power_on()
+
+    def power_off(self) -> None:
+        """Cut the power between two events; every task ends where it stands."""
+        self.fs.cut()
+        self.group.kill()
+
+    def now_ms(self) -> int | None:
+        return self._world.now_ms if self._held else None
+
+    def ticks(self) -> int:
+        elapsed_ms = self._world.now_ms - self._booted_ms
+        return elapsed_ms + elapsed_ms * self._drift_ppm // MILLION
+
+    def world_ms(self, duration_ms: int) -> int:
+        """True time in which this board's oscillator counts at least duration_ms."""
+        if duration_ms <= 0:
+            return 0
+        return duration_ms if not self._drift_ppm else self._true_ms(duration_ms)
+
+    def _true_ms(self, duration_ms: int) -> int:
+        # + 2: ticks are rounded down at both ends of the sleep.
+        return duration_ms * MILLION // (MILLION + self._drift_ppm) + 2
+
+    async def sleep(self, duration_ms: int) -> None:
+        await Sleep(self.world_ms(duration_ms))
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:  # type: ignore[override]
+        self._world.spawn(coroutine, self.group)
+
+    def event(self) -> base.Event:
+        return _BoardEvent(self._world, self)
+
+    def entropy(self, size: int) -> bytes:
+        return self._random.randbytes(size)
+
+    def public_key(self) -> bytes:
+        return self._public_key
+
+    def sign(self, message: bytes) -> bytes:
+        if self._on_sign is not None:
+            self._on_sign(self.index, message)
+        return crypto_sign(message, self._secret_key)[:64]
+
+    async def sample(self) -> list[Sample]:
+        return await self._sampler.sample()
+
+    async def stream(self, host: str, port: int, tls: object | None) -> base.Stream:
+        if tls is not None:
+            raise OSError("the simulated network has no TLS")
+        return await self._connect(host, port)
+
+    def radio_send(self, radio: int, channel: int, power_cdbm: int, frame: bytes) -> bool | None:
+        """No radio yet."""
+
+    async def radio_receive(self) -> tuple[int, int, int, int | None, int, bytes] | None:
+        """No radio yet."""
+
+    def feed(self) -> None:
+        """There is no watchdog: a task that hangs stops nobody's virtual time."""
+
+    def restart(self, reason: str) -> None:
+        raise Stopped(reason)
+
+    def info(self) -> tuple[int, int, int | None, int | None]:
+        return HEAP_FREE_BYTES, self._reset_cause, None, RSSI_DBM
+
+    def _stopped(self, reason: str) -> None:
+        self.fs.cut()
+        if self._on_restart is not None:
+            self._on_restart(self.index, reason)
+
+
+class _BoardEvent(Event):
+    """An event whose timeouts are counted by the board's own oscillator."""
+
+    __slots__ = ("_board",)
+
+    def __init__(self, world: World, board: SimulatedBoard) -> None:
+        super().__init__(world)
+        self._board = board
+
+    async def wait(self, timeout_ms: int | None) -> bool:
+        world_ms = None if timeout_ms is None else self._board.world_ms(timeout_ms)
+        return await super().wait(world_ms)
+
+
+class ResponseStream(base.Stream):
+    """One HTTP exchange: what was written goes to `respond`, whose bytes can then be read.
+
+    `respond` returns None when nobody answers. Each way takes its own latency, so the board's
+    half round trip is an honest bound and not the truth.
+    """
+
+    def __init__(
+        self, respond: Callable[[bytes], bytes | None], there_ms: int, back_ms: int
+    ) -> None:
+        self._respond = respond
+        self._there_ms = there_ms
+        self._back_ms = back_ms
+        self._request = b""
+        self._response: bytes | None = None
+        self._open = True
+
+    async def read(self, size: int) -> bytes:
+        if not self._open:
+            raise OSError("the stream is closed")
+        if self._response is None:
+            await Sleep(self._there_ms)
+            self._response = self._respond(self._request)
+            if self._response is None:
+                raise OSError("connection reset by peer")
+            await Sleep(self._back_ms)
+        chunk, self._response = self._response[:size], self._response[size:]
+        return chunk
+
+    async def write(self, data: bytes) -> None:
+        if not self._open:
+            raise OSError("the stream is closed")
+        self._request += data
+
+    def close(self) -> None:
+        self._open = False
+
+
+def key_seed(seed: int, name: str | int) -> bytes:
+    """32 bytes from which a station's key is made; the same station in every run of a seed."""
+    return derive(seed, "key", name)
+
+
+def device_id(public_key: bytes) -> bytes:
+    """Protocol section 3.1."""
+    return hashlib.sha256(public_key).digest()[:16]
