@@ -74,8 +74,11 @@ class Penalty:
     """What one verdict cost a quantity, with the first example (by time, then message id).
 
     readings: how many it hit; windows: windows of the day that it decided; lost_ppm: the sum of
-    what these lost of 10**6 each. value and limit are in units of 10**exponent of the quantity's
-    unit (limit of flat_line: minutes); value is None where there is none.
+    what these lost of 10**6 each. value: as the board sent it, in units of 10**exponent.
+    observed against limit, by verdict: out_of_range None and the bound, step the change and the
+    most allowed (both in units of 10**resolution, rounded away from each other), flat_line
+    minutes, sensor_fault the code and None, post_release recv_ms and the release time in ms,
+    forked and quarantined None.
     """
 
     verdict: Verdict
@@ -86,6 +89,7 @@ class Penalty:
     time_ms: int
     value: int | None
     exponent: int
+    observed: int | None
     limit: int | None
 
 
