@@ -1,0 +1,115 @@
+"""Measures the firmware's signer against a naive big-integer one, side by side in one run."""
+
+import hashlib
+import statistics
+import time
+from collections.abc import Callable
+
+from cairn.ed25519 import Signer
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+RATIO_BAR = 4.0
+SIGNATURES_PER_ROUND = 20
+# About what a message with 16 readings is once it stands in its Sig_structure.
+MESSAGE = bytes(range(256))
+SEED = bytes(range(32))
+
+Point = tuple[int, int, int, int]
+
+_BASE_Y = 4 * pow(5, -1, P) % P
+_BASE_X = 15112221349535400772501151409588531511454012693041857206046113283949847762202
+_BASE: Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % P)
+
+
+class NaiveSigner:
+    """Ed25519 as RFC 8032 section 6 writes it: one addition formula, double and add.
+
+    The baseline is not handicapped: it too derives its public key once, and uses the same SHA-512.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        expanded = hashlib.sha512(seed).digest()
+        self._scalar = int.from_bytes(expanded[:32], "little") & ((1 << 254) - 8) | (1 << 254)
+        self._prefix = expanded[32:]
+        self.public_key = _encode(_multiply(self._scalar, _BASE))
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64-byte signature of message."""
+        nonce = _hash_to_scalar(self._prefix + message)
+        commitment = _encode(_multiply(nonce, _BASE))
+        challenge = _hash_to_scalar(commitment + self.public_key + message)
+        response = (nonce + challenge * self._scalar) % L
+        return commitment + response.to_bytes(32, "little")
+
+
+def measure_sign(rounds: int) -> dict[str, object]:
+    """Medians of signing times over interleaved rounds; `bars` says whether the goal is met.
+
+    Raises AssertionError if the two signers disagree, since then nothing was measured.
+    """
+    ours, naive = Signer(SEED), NaiveSigner(SEED)
+    if ours.sign(MESSAGE) != naive.sign(MESSAGE):
+        raise AssertionError("the two signers disagree")
+    ours_us: list[float] = []
+    naive_us: list[float] = []
+    for _ in range(rounds):
+        naive_us.append(_microseconds_each(naive.sign))
+        ours_us.append(_microseconds_each(ours.sign))
+    ratio = statistics.median(naive_us) / statistics.median(ours_us)
+    return {
+        "bars": [
+            {
+                "name": "sign_vs_naive",
+                "value": round(ratio, 2),
+                "bar": RATIO_BAR,
+                "op": ">=",
+                "met": ratio >= RATIO_BAR,
+            }
+        ],
+        "sign_us_median": round(statistics.median(ours_us), 1),
+        "naive_us_median": round(statistics.median(naive_us), 1),
+        "message_bytes": len(MESSAGE),
+        "signatures_per_sample": SIGNATURES_PER_ROUND,
+        "samples": {
+            "sign_us": [round(value, 1) for value in ours_us],
+            "naive_us": [round(value, 1) for value in naive_us],
+        },
+    }
+
+
+def _microseconds_each(sign: Callable[[bytes], bytes]) -> float:
+    start = time.perf_counter()
+    for _ in range(SIGNATURES_PER_ROUND):
+        sign(MESSAGE)
+    return (time.perf_counter() - start) * 1e6 / SIGNATURES_PER_ROUND
+
+
+def _hash_to_scalar(data: bytes) -> int:
+    return int.from_bytes(hashlib.sha512(data).digest(), "little") % L
+
+
+def _add(p: Point, q: Point) -> Point:
+    a = (p[1] - p[0]) * (q[1] - q[0]) % P
+    b = (p[1] + p[0]) * (q[1] + q[0]) % P
+    c = 2 * p[3] * q[3] * D % P
+    d = 2 * p[2] * q[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def _multiply(scalar: int, point: Point) -> Point:
+    result: Point = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            result = _add(result, point)
+        point = _add(point, point)
+        scalar >>= 1
+    return result
+
+
+def _encode(point: Point) -> bytes:
+    inverse = pow(point[2], P - 2, P)
+    x, y = point[0] * inverse % P, point[1] * inverse % P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
