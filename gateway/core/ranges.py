@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 Ranges = tuple[tuple[int, int], ...]
@@ -17,6 +18,12 @@ def union(ranges: Iterable[tuple[int, int]]) -> Ranges:
         else:
             merged.append((first, last))
     return tuple(merged)
+
+
+def contains(ranges: Ranges, number: int) -> bool:
+    """Say whether one of the ranges holds the number."""
+    index = bisect_left(ranges, number, key=lambda one: one[1])
+    return index < len(ranges) and ranges[index][0] <= number
 
 
 def holes(ranges: Ranges) -> Ranges:

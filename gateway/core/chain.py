@@ -1,0 +1,110 @@
+"""Forks, clones and holes of one device, from the set of its messages (protocol section 5.6).
+
+Nothing here knows the order in which messages arrived: whoever holds the set finds the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway.core.cose import ID16_BYTES
+from gateway.core.model import DeviceMessage, Gap, GapReason
+from gateway.core.ranges import Ranges, contains, holes, union
+
+NO_PREV = bytes(ID16_BYTES)
+
+
+class ChainLink(NamedTuple):
+    """A message with an admission entry, and the network that it came from."""
+
+    message: DeviceMessage
+    net_tag: bytes
+
+
+class Before(NamedTuple):
+    """What earlier epochs left: seqs that messages took, and seqs that only gaps cover."""
+
+    by_message: Ranges = ()
+    by_gap: Ranges = ()
+
+
+NOTHING_BEFORE = Before()
+
+
+class Fork(NamedTuple):
+    """Messages with one seq or one prev. ids: all of them in these inputs, ascending; the first
+    two are shown as evidence. There is one alone if its seq was taken in an earlier epoch.
+    """
+
+    shared: int | bytes
+    ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFindings:
+    """unpaid: ids whose readings the forks take the pay of; holes: seqs below the high-water mark
+    that nothing delivers; by_message and by_gap: `Before` of the next epoch.
+    """
+
+    forks: tuple[Fork, ...]
+    unpaid: frozenset[bytes]
+    is_clone: bool
+    holes: Ranges
+    after: Before
+
+
+def chain_findings(links: Iterable[ChainLink], before: Before = NOTHING_BEFORE) -> ChainFindings:
+    """Findings on one device from its messages of an epoch and what earlier epochs left.
+
+    A message beats a gap that covers its seq. A prev is compared with those of `links` alone.
+    """
+    by_id = {link.message.message_id: link for link in links}
+    forks = (*_seq_forks(by_id, before.by_message), *_prev_forks(by_id))
+    unpaid = frozenset(message_id for fork in forks for message_id in fork.ids)
+    tags = ({by_id[message_id].net_tag for message_id in fork.ids} - {b""} for fork in forks)
+    seqs = ((link.message.seq, link.message.seq) for link in by_id.values())
+    by_message = union((*before.by_message, *seqs))
+    by_gap = union((*before.by_gap, *_gaps(by_id)))
+    return ChainFindings(
+        forks,
+        unpaid,
+        any(len(tags_of_fork) > 1 for tags_of_fork in tags),
+        holes(union((*by_message, *by_gap))),
+        Before(by_message, by_gap),
+    )
+
+
+def _seq_forks(by_id: dict[bytes, ChainLink], taken: Ranges) -> tuple[Fork, ...]:
+    groups: dict[int, list[bytes]] = {}
+    for message_id, link in by_id.items():
+        groups.setdefault(link.message.seq, []).append(message_id)
+    return tuple(
+        Fork(seq, tuple(sorted(ids)))
+        for seq, ids in sorted(groups.items())
+        if len(ids) > 1 or contains(taken, seq)
+    )
+
+
+def _prev_forks(by_id: dict[bytes, ChainLink]) -> tuple[Fork, ...]:
+    groups: dict[bytes, list[bytes]] = {}
+    for message_id, link in by_id.items():
+        prev = link.message.prev
+        if prev != NO_PREV or not _is_chain_lost(link.message):
+            groups.setdefault(prev, []).append(message_id)
+    return tuple(
+        Fork(prev, tuple(sorted(ids))) for prev, ids in sorted(groups.items()) if len(ids) > 1
+    )
+
+
+def _is_chain_lost(message: DeviceMessage) -> bool:
+    return isinstance(message.body, Gap) and message.body.reason is GapReason.CHAIN_LOST
+
+
+def _gaps(by_id: dict[bytes, ChainLink]) -> Ranges:
+    return tuple(
+        (link.message.body.first, link.message.body.last)
+        for link in by_id.values()
+        if isinstance(link.message.body, Gap)
+    )

@@ -1,0 +1,54 @@
+"""Payloads that the gateway signs, role `gateway` (protocol section 7). Pure encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.core.cbor_profile import encode
+from gateway.core.model import Kind
+from gateway.core.receipts import ReceiptBody
+from gateway.core.wire import VERSION
+
+TO_ALL = b""
+
+
+def downlink_payload(
+    kind: Kind, to: bytes, key_serial: int, time_ms: int, body: list[Any]
+) -> bytes:
+    """Payload of any gateway kind; `to` is a device id or TO_ALL, key_serial the signing key's."""
+    return encode([VERSION, kind.value, to, key_serial, time_ms, body])
+
+
+def time_body(nonce: bytes) -> list[Any]:
+    """Answer to a nonce of 16 bytes; the time itself is the payload's time_ms."""
+    return [nonce]
+
+
+def receipt_body(receipt: ReceiptBody) -> list[Any]:
+    return list(receipt)
+
+
+def keys_body(statements: Sequence[bytes]) -> list[Any]:
+    """Key statements, each the exact bytes of its COSE_Sign1."""
+    return list(statements)
+
+
+def entropy_commit_body(chain_end: bytes, first_slot: int, slots: int) -> list[Any]:
+    return [chain_end, first_slot, slots]
+
+
+def config_request_body(config_id: bytes, settings: Sequence[tuple[str, Any]]) -> list[Any]:
+    return [config_id, [list(setting) for setting in settings]]
+
+
+def tick_body(slot: int) -> list[Any]:
+    return [slot]
+
+
+def release_body(manifest_hash: bytes, counter: int) -> list[Any]:
+    return [manifest_hash, counter]
+
+
+def notice_body(code: int, text: str, detail: bytes) -> list[Any]:
+    return [code, text, detail]
