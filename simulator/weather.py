@@ -28,7 +28,7 @@ LOCAL_MODES = 256
 REGIONAL_MODES = 64
 LOCAL_SD_C = 0.47  # sqrt(.40 - .18): the part of the sill that distance explains
 REGIONAL_SD_C = 0.79  # with the local part: 0.92 degC
-LENGTH_KM = 9.0
+LENGTH_KM = 7.0
 MEMORY_H = 7.0
 DIURNAL_RANGE_C = 2.3
 WARMEST_HOUR = 14.0
@@ -124,7 +124,7 @@ class Weather:
         dew_point = self._mean_c - DEW_POINT_DEPRESSION_C
         dew_point += DEW_POINT_SD_C * self._dew_point.at_origin(hours)
         humidity = 100 * vapour_pressure_hpa(np.minimum(dew_point, temperature))
-        humidity /= vapour_pressure_hpa(temperature)
+        humidity = np.minimum(humidity / vapour_pressure_hpa(temperature), 100.0)
         sea_level = PRESSURE_HPA + PRESSURE_SD_HPA * self._pressure.at_origin(hours)
         return Truth(temperature, humidity, sea_level - self._height_m / METRES_PER_HPA)
 
@@ -142,8 +142,8 @@ def vapour_pressure_hpa(temperature_c: Array) -> Array:
 def _modes(
     generator: np.random.Generator, count: int, length_km: float, memory_h: float
 ) -> _Modes:
-    # Student-t wave numbers with 3 degrees of freedom: a Matern field, rough but continuous.
-    width = np.sqrt(generator.chisquare(3, count) / 3) * length_km
+    # Bivariate Student-t wave numbers with 1 degree of freedom: exponential covariance in space.
+    width = np.sqrt(generator.chisquare(1, count)) * length_km
     per_hour = np.clip(
         generator.standard_cauchy(count) / memory_h, -FREQUENCY_MAX_PER_H, FREQUENCY_MAX_PER_H
     )
