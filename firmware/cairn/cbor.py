@@ -120,7 +120,8 @@ def _read(data: bytes, start: int, depth: int) -> "tuple[Any, int]":
     initial = data[start]
     major = initial >> 5
     if major >= _MAJOR_TAG:
-        return _read_simple(initial), start + 1
+        _check_null(initial)
+        return None, start + 1
     argument, pos = _read_argument(data, start)
     if major == 0:
         return argument, pos
@@ -161,7 +162,7 @@ def _read_argument(data: bytes, start: int) -> "tuple[int, int]":
     return argument, end
 
 
-def _read_simple(initial: int) -> None:
+def _check_null(initial: int) -> None:
     if initial == _NULL:
         return
     if initial >> 5 == _MAJOR_TAG:

@@ -134,7 +134,11 @@ def _kid_in(header: object) -> bytes:
     if not isinstance(header, bytes):
         raise CoseError("protected")
     entries = _decode(header)
-    if not isinstance(entries, dict) or len(entries) != 2 or entries.get(_HEADER_ALG) != _ALG_EDDSA:
+    if (
+        not isinstance(entries, dict)
+        or len(entries) != 2
+        or entries.get(_HEADER_ALG) != _ALG_EDDSA
+    ):
         raise CoseError("protected")
     kid = entries.get(_HEADER_KID)
     if not isinstance(kid, bytes) or len(kid) != KID_BYTES:

@@ -32,11 +32,11 @@ class Signer:
     def sign(self, message: bytes, hedge: bytes = b"", blind: bytes = b"") -> bytes:
         """The 64-byte signature of message, exactly RFC 8032's if hedge is empty.
 
-        hedge: 32 secret random bytes mixed into the nonce as draft-irtf-cfrg-det-sigs-with-noise-05
-        section 3 has it: the prefix is replaced by the first half of SHA-512(prefix || hedge).
-        Then a fault injected while one message is signed twice gives no two equations in one
-        nonce, and a hedge that repeats or is known is no worse than none. Verifiers see no
-        difference. blind: see ed25519_point.base_multiply; it changes no byte of the signature.
+        hedge: 32 secret random bytes for the nonce, by draft-irtf-cfrg-det-sigs-with-noise-05
+        section 3: the first half of SHA-512(prefix || hedge) takes the prefix's place. Signing
+        one message twice, once with a fault injected, then no longer gives two equations in one
+        nonce; a hedge that repeats or is known is no worse than none; verifiers see no difference.
+        blind: see ed25519_point.base_multiply; it changes no byte of the signature.
         """
         prefix = self._prefix
         if hedge:

@@ -5,7 +5,7 @@ A point is extended (X, Y, Z, T): x = X/Z, y = Y/Z, T = X*Y/Z (RFC 8032 section 
 """
 
 from .ed25519_tables import COMB
-from .field25519 import D, D2, MASK, SQRT_MINUS_1, P, invert, power_p58, square_times
+from .field25519 import D2, MASK, SQRT_MINUS_1, D, P, invert, power_p58, square_times
 
 TYPE_CHECKING = False  # there is no typing module on the board
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _COLUMN_MASK = (1 << COLUMNS) - 1
 
 def double(point: "Point") -> "Point":
     """2 * point."""
-    x, y, z, t = point
+    x, y, z, _ = point
     m = MASK
     a = x * x
     a = (a & m) + 19 * (a >> 255)
@@ -149,7 +149,7 @@ def _comb_entry(rows: "list[int]", block: int, column: int) -> "Addend":
 
 def encode_point(point: "Point") -> bytes:
     """The 32-byte encoding (RFC 8032 section 5.1.2)."""
-    x, y, z, t = point
+    x, y, z, _ = point
     inverse = invert(z)
     parity = (x * inverse % P) & 1
     return (y * inverse % P | parity << 255).to_bytes(32, "little")
@@ -180,5 +180,5 @@ def decode_point(data: bytes) -> "Point | None":
 
 def is_identity(point: "Point") -> bool:
     """Whether point is the neutral element."""
-    x, y, z, t = point
+    x, y, z, _ = point
     return x % P == 0 and (y - z) % P == 0

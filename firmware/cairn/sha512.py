@@ -4,6 +4,8 @@ The stock ESP32 image carries SHA-256 only. One block of Sha512 costs it about 2
 instructions, so long input is best hashed in pieces.
 """
 
+import hashlib
+
 _M = 0xFFFFFFFFFFFFFFFF
 _REPEAT = 0x10000000000000001
 _BLOCK_BYTES = 128
@@ -120,7 +122,4 @@ def _schedule(w: "list[int]", i: int) -> int:
     return (w[i & 15] + (s0 & _M) + w[(i - 7) & 15] + (s1 & _M)) & _M
 
 
-try:
-    from hashlib import sha512
-except ImportError:
-    sha512 = Sha512  # type: ignore[assignment, misc]
+sha512 = getattr(hashlib, "sha512", Sha512)

@@ -1,11 +1,12 @@
 """One workload for both interpreters: `results(cases)` must give the same strings on each.
 
-Runs in the MicroPython subset. Started as a script it reads /cases.json and prints JSON.
+Runs in the MicroPython subset. Started as a script it reads /cases.json and writes JSON.
 """
 
 import json
 import sys
 from binascii import hexlify, unhexlify
+from pathlib import Path
 
 if __name__ == "__main__":
     sys.path.insert(0, "/lib")
@@ -83,5 +84,4 @@ def results(cases: dict) -> dict:
 
 
 if __name__ == "__main__":
-    with open("/cases.json") as file:
-        print(json.dumps(results(json.load(file))))
+    sys.stdout.write(json.dumps(results(json.loads(Path("/cases.json").read_text()))))

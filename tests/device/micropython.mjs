@@ -7,8 +7,8 @@ import { loadMicroPython } from "@micropython/micropython-webassembly-pyscript";
 
 const [script, ...copies] = process.argv.slice(2);
 const interpreter = await loadMicroPython({
-  stdout: (line) => fs.writeSync(1, line + "\n"),
-  linebuffer: true,
+  stdout: (bytes) => fs.writeSync(1, bytes),
+  linebuffer: false,
 });
 
 function copyIn(local, remote) {

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import ModuleType
 
 import ed25519_zebra
-
-
 from cairn import cbor
 
 HERE = Path(__file__).parent
@@ -39,7 +37,9 @@ def random_value(rng: random.Random, depth: int) -> object:
     if kind == 2:
         return {"bytes": rng.randbytes(rng.choice((0, 1, 23, 24, 255, 256))).hex()}
     if kind == 3:
-        return "".join(chr(rng.choice((65, 127, 233, 8364, 128512))) for _ in range(rng.randrange(30)))
+        return "".join(
+            chr(rng.choice((65, 127, 233, 8364, 128512))) for _ in range(rng.randrange(30))
+        )
     if kind == 4:
         return {"int": str(rng.choice((2**64 - 1, -(2**63), 2**31, 2**30, -(2**30) - 1)))}
     if kind == 5:
@@ -108,10 +108,7 @@ def empty_cases(values: list[object]) -> dict[str, object]:
     return {"values": values, "bytes": [], "hashed": [], "signed": [], "verified": []}
 
 
-def test_codec_hash_signer_and_verifier_agree(
-    micropython: RunMicroPython, tmp_path: Path
-) -> None:
-    print(f"seed {SEED}")
+def test_codec_hash_signer_and_verifier_agree(micropython: RunMicroPython, tmp_path: Path) -> None:
     cases = make_cases()
     # Not as \\u escapes: MicroPython's json makes two surrogates of a character beyond U+FFFF.
     text = json.dumps(cases, ensure_ascii=False)
@@ -120,7 +117,7 @@ def test_codec_hash_signer_and_verifier_agree(
     there = json.loads(micropython(HERE / "exercise.py", copies))
     here = load_exercise().results(cases)
     for part, expected in here.items():
-        assert there[part] == expected, part
+        assert there[part] == expected, f"{part}, seed {SEED}"
     # What was compared must not be trivially alike: both outcomes occur in each part.
     refused = [text for text in here["decoded"] if "_" in text or text in {"tag", "float"}]
     assert len(refused) >= 20
@@ -140,7 +137,8 @@ def test_every_module_imports(micropython: RunMicroPython, tmp_path: Path) -> No
     listed = tmp_path / "modules.json"
     listed.write_text(json.dumps(modules), encoding="utf-8")
     printed = micropython(HERE / "import_all.py", {listed: "/modules.json"})
-    assert int(printed) == len(modules) >= 8
+    assert printed.split() == modules
+    assert "cairn.ed25519" in modules
 
 
 def test_interpreter_is_the_pinned_one(micropython: RunMicroPython, tmp_path: Path) -> None:
@@ -149,5 +147,3 @@ def test_interpreter_is_the_pinned_one(micropython: RunMicroPython, tmp_path: Pa
     printed = micropython(script)
     assert printed.startswith("micropython")
     assert "v1.29.0" in printed
-
-
