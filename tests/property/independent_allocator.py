@@ -123,10 +123,11 @@ def walk(
 
 def read_trig(path: Path) -> dict[tuple[int, int], tuple[int, int]]:
     with path.open(newline="") as handle:
-        lines = csv.DictReader(line for line in handle if not line.startswith("#"))
+        lines = csv.reader(line for line in handle if not line.startswith("#"))
+        next(lines)
         return {
-            (int(line["step_e6"]), int(line["index"])): (int(line["sin_e18"]), int(line["cos_e18"]))
-            for line in lines
+            (int(step), int(index)): (int(sine), int(cosine))
+            for step, index, sine, cosine in lines
         }
 
 
@@ -165,9 +166,7 @@ def unit(
     )
 
 
-def sin_cos(
-    angle: int, trig: dict[tuple[int, int], tuple[int, int]]
-) -> tuple[int, int]:
+def sin_cos(angle: int, trig: dict[tuple[int, int], tuple[int, int]]) -> tuple[int, int]:
     s, c = trig[1_000_000, angle // 1_000_000]
     for step in (1_000, 1):
         ds, dc = trig[step, angle // step % 1_000]

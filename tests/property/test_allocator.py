@@ -191,8 +191,14 @@ def networks(draw):
 
 
 @MANY
-@given(networks(), rule_sets(), pools, pools, st.integers(0, PPM))
-def test_a_second_allocator_agrees(sphere, trig, stations, rules, emission, carry, threshold):
+@given(
+    stations=networks(),
+    rules=rule_sets(),
+    emission=pools,
+    carry=pools,
+    threshold=st.integers(0, PPM),
+)
+def test_a_second_allocator_agrees(sphere, trig, *, stations, rules, emission, carry, threshold):
     able = [station for station in stations if station.quality >= threshold]
     decisions = assign_slots(
         [SlotCandidate(s.name, s.place, StationClass(s.rank), s.since) for s in able],

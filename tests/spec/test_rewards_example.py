@@ -71,7 +71,7 @@ def test_slots_and_usefulness(example, rules, sphere):
         assert outcome == (standby or "holder")
 
 
-@pytest.mark.parametrize(("index", "first"), [(4380, 1), (0, 3)])
+@pytest.mark.parametrize("index, first", [(4380, 1), (0, 3)])
 def test_pay(example, rules, index, first):
     shares = [
         Share(station_id(row[0]), int(row[8], 16), 1_000, int(row[7]), row[3] == "2")
@@ -107,7 +107,7 @@ def lone_cells(count, first, u_ppm, *, unproven):
 
 
 @pytest.mark.parametrize(
-    ("keys", "each"), [(0, 150 * 10**18), (4_300, 150 * 10**18), (43_000, 16551724137931034482)]
+    "keys, each", [(0, 150 * 10**18), (4_300, 150 * 10**18), (43_000, 16551724137931034482)]
 )
 def test_stated_dilution_by_free_keys(rules, keys, each):
     anchored = lone_cells(10, 0, PPM, unproven=False)

@@ -1,0 +1,61 @@
+"""Our trees against npm @openzeppelin/merkle-tree 1.0.8 in Node: roots, proofs and dumps."""
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gateway.core.merkle import Tree
+from gateway.settlement.claims import tree_dump
+
+SIZES = (1, 2, 3, 5, 7, 8, 100, 1_001)
+
+
+def leaves(count):
+    """Amounts of every magnitude; owners that share a first byte too."""
+    digests = [hashlib.sha256(b"leaf %d" % i).digest() for i in range(count)]
+    return [
+        (digest[:20], int.from_bytes(digest, "big") >> i * 37 % 257)
+        for i, digest in enumerate(digests)
+    ]
+
+
+@pytest.fixture(scope="module")
+def openzeppelin(node_modules, require_component):
+    folder: Path = node_modules("npm").parent
+    node = require_component("node")
+
+    def build(pairs):
+        values = [["0x" + owner.hex(), str(amount)] for owner, amount in pairs]
+        done = subprocess.run(
+            [node, "oz_tree.js"],
+            cwd=folder,
+            input=json.dumps({"values": values}),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return json.loads(done.stdout)
+
+    return build
+
+
+@pytest.mark.parametrize("count", SIZES)
+def test_root_proofs_and_dump(openzeppelin, count):
+    pairs = leaves(count)
+    tree = Tree(pairs)
+    theirs = openzeppelin(pairs)
+    assert "0x" + tree.root.hex() == theirs["root"]
+    ours = [["0x" + node.hex() for node in tree.proof(owner)] for owner, _ in pairs]
+    assert ours == theirs["proofs"]
+    assert tree_dump(tree) == theirs["dump"]
+
+
+def test_the_lock_names_one_version_and_no_host(repo_root):
+    packages = json.loads((repo_root / "tests/npm/package-lock.json").read_bytes())["packages"]
+    tree = packages["node_modules/@openzeppelin/merkle-tree"]
+    assert tree["version"] == "1.0.8"
+    assert tree["integrity"].startswith("sha512-")
+    assert not any("resolved" in package for package in packages.values())
