@@ -51,7 +51,7 @@ def check_whole(path: Path, told: int) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="there is no kill -9 elsewhere")
 def test_kill_at_any_moment_leaves_whole_batches(tmp_path: Path):
     seed = random.SystemRandom().randrange(2**32)
-    print(f"seed {seed}")
+    sys.stdout.write(f"seed {seed}\n")  # shown when the test fails
     numbers = random.Random(seed)
     path = tmp_path / "cairn.sqlite"
     for _ in range(KILLS):

@@ -49,15 +49,6 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One operator event: its id, its bytes, and how many admission entries came before it."""
-
-    event_id: bytes
-    admission_length: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class LogHead:
     """Length of a log and its chain hash after the last entry."""
 
@@ -118,7 +109,8 @@ class Store(Protocol):
     def append_event(self, event_id: bytes, data: bytes) -> None:
         """Add one operator event. ValueError if the id is stored already."""
 
-    def events(self, first: int, last: int) -> tuple[Event, ...]: ...
+    def events(self, first: int, last: int) -> tuple[bytes, ...]:
+        """Operator events at positions first <= p < last, in order."""
 
     def centre(self, cell: int) -> Centre | None: ...
 

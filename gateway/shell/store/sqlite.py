@@ -25,7 +25,6 @@ from gateway.shell.store import migrations
 from gateway.shell.store.base import (
     Batch,
     Centre,
-    Event,
     Logged,
     LogHead,
     Refused,
@@ -107,9 +106,8 @@ class SqliteStore:
             self._check_head("operator_log", head)
             head = LogHead(head.length + 1, chain_next(head.hash, operator_cbor(data)))
             self._database.execute(
-                "INSERT INTO operator_log (position, event_id, admission_length, data, hash)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (head.length - 1, event_id, self._admission.length, data, head.hash),
+                "INSERT INTO operator_log (position, event_id, data, hash) VALUES (?, ?, ?, ?)",
+                (head.length - 1, event_id, data, head.hash),
             )
         self._operator = head
 
@@ -247,13 +245,12 @@ class SqliteStore:
             found.update((row[0], row[1]) for row in rows)
         return found
 
-    def events(self, first: int, last: int) -> tuple[Event, ...]:
+    def events(self, first: int, last: int) -> tuple[bytes, ...]:
         rows = self._rows(
-            "SELECT event_id, admission_length, data FROM operator_log"
-            " WHERE position >= ? AND position < ? ORDER BY position",
+            "SELECT data FROM operator_log WHERE position >= ? AND position < ? ORDER BY position",
             (first, last),
         )
-        return tuple(Event(row[0], row[1], row[2]) for row in rows)
+        return tuple(row[0] for row in rows)
 
     def centre(self, cell: int) -> Centre | None:
         rows = self._rows("SELECT cell, lat_e6, lon_e6 FROM centres WHERE cell = ?", (cell,))

@@ -26,12 +26,10 @@ CREATE TABLE messages (
     data BYTEA NOT NULL
 );
 
--- Operator log: COSE_Sign1 bytes. admission_length is how many admission entries came before it,
--- which lets a restart replay both logs in the order in which they happened.
+-- Operator log: COSE_Sign1 bytes.
 CREATE TABLE operator_log (
     position BIGINT PRIMARY KEY,
     event_id BYTEA NOT NULL UNIQUE,
-    admission_length BIGINT NOT NULL,
     data BYTEA NOT NULL,
     hash BYTEA NOT NULL
 );
