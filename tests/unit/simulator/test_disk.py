@@ -36,6 +36,12 @@ def test_full_flash_is_an_error_and_changes_nothing():
     disk.write("b", b"1234")
 
 
+def write_on(disk):
+    while True:
+        disk.write("atomic", b"new")
+        disk.append("log", b"abcd")
+
+
 @given(st.integers(0, 2**32), st.integers(0, 3))
 def test_cut_leaves_old_or_new_file_and_a_prefix_of_an_append(seed, calls):
     disk = Disk(random.Random(seed))
@@ -43,9 +49,7 @@ def test_cut_leaves_old_or_new_file_and_a_prefix_of_an_append(seed, calls):
     disk.write("log", b"")
     disk.arm(calls)
     with pytest.raises(Stopped):
-        for _ in range(9):
-            disk.write("atomic", b"new")
-            disk.append("log", b"abcd")
+        write_on(disk)
     for call in (lambda: disk.read("log"), lambda: disk.write("log", b"")):
         with pytest.raises(Stopped):
             call()

@@ -48,7 +48,7 @@ def test_path_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    "change, message",
     [
         ("statoins = 3", r"unknown key 'fleet\.statoins'; did you mean 'stations'"),
         ("[faults]\ndorp_ppm = 3", r"unknown key 'faults\.dorp_ppm'; did you mean 'drop_ppm'"),
@@ -69,7 +69,7 @@ def test_mistakes_are_named(change, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "text, message",
     [
         ("name = ", "not TOML"),
         ('name = "x"\ndescription = "y"\nstart = 2026-03-02\n', "key 'fleet' is missing"),
@@ -92,7 +92,7 @@ def test_unknown_name_is_answered_with_a_suggestion():
 
 
 def test_missing_file_is_named():
-    with pytest.raises(ScenarioInvalid, match="absent.toml cannot be read"):
+    with pytest.raises(ScenarioInvalid, match=r"absent\.toml cannot be read"):
         load_scenario("absent.toml")
 
 

@@ -1,5 +1,7 @@
 """Sensor errors: each class does what its name says, and nothing else is wrong."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -69,7 +71,7 @@ def test_dropouts_come_in_bursts_and_name_their_fault(weather):
     assert 5 < sum(silent) < 150
     assert all(fault == FAULT_BUS_SILENT for row in rows for *_, v, fault in row if v is None)
     assert all(fault == 0 for row in rows for *_, v, fault in row if v is not None)
-    edges = sum(a != b for a, b in zip(silent, silent[1:], strict=False))
+    edges = sum(a != b for a, b in pairwise(silent))
     assert edges < sum(silent)
 
 

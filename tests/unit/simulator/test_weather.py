@@ -41,8 +41,8 @@ def test_air_is_possible():
         assert (abs(truth.pressure - 1_010) < 60).all()
 
 
-def _residuals(seeds, hours):
-    """Temperature less the diurnal course and the mean, sampled hourly: seeds x hours x stations."""
+def _temperatures(seeds, hours):
+    """Hourly temperature: seeds x hours x stations."""
     return np.array(
         [
             [weather.at(JANUARY_MS + hour * 3_600_000).temperature for hour in range(hours)]
@@ -53,7 +53,7 @@ def _residuals(seeds, hours):
 
 def test_residual_and_its_memory_are_those_of_berlin():
     # One draw of regional weather is one draw: average over many.
-    field = _residuals(range(60), 24)
+    field = _temperatures(range(60), 24)
     sd = field.std(axis=(0, 2)).mean()
     assert sd == pytest.approx(0.92, abs=0.12)
     lagged = field - field.mean(axis=(0, 2), keepdims=True)
@@ -71,7 +71,7 @@ def test_semivariogram_rises_to_its_sill():
     north = (lat[:, None] - lat) * 111.2
     east = (lon[:, None] - lon) * 111.2 * np.cos(np.radians(52.5))
     distance = np.hypot(north, east)
-    field = _residuals(range(40), 1)[:, 0]
+    field = _temperatures(range(40), 1)[:, 0]
     half_square = ((field[:, :, None] - field[:, None, :]) ** 2).mean(axis=0) / 2
     near = half_square[(distance > 1) & (distance < 3)].mean()
     far = half_square[(distance > 10) & (distance < 14)].mean()
@@ -81,6 +81,6 @@ def test_semivariogram_rises_to_its_sill():
 
 
 def test_days_are_warmer_than_nights():
-    field = _residuals(range(60), 24).mean(axis=(0, 2))
+    field = _temperatures(range(60), 24).mean(axis=(0, 2))
     assert field.max() - field.min() == pytest.approx(DIURNAL_RANGE_C, abs=0.8)
     assert 11 <= int(field.argmax()) <= 17
