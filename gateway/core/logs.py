@@ -50,7 +50,7 @@ def operator_cbor(event: bytes) -> bytes:
 def parse_admission(fields: object) -> AdmissionEntry:
     """Return the entry in a decoded array, or raise MalformedError."""
     message_id, recv_ms, verdict, rules, net_tag = canonical.row(fields, 5, "an admission entry")
-    if verdict not in _VERDICTS:
+    if canonical.uint(verdict, "a verdict") not in _VERDICTS:
         raise canonical.MalformedError(f"an admission entry has the unknown verdict {verdict!r}")
     return AdmissionEntry(
         canonical.octets(message_id, (32,), "a message id"),

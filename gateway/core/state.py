@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gateway.core import canonical
 from gateway.core.canonical import (
@@ -23,6 +23,7 @@ from gateway.core.canonical import (
     uint,
 )
 from gateway.core.cbor_profile import encode
+from gateway.core.chain import Before
 from gateway.core.clockmap import BootClock
 from gateway.core.geometry import Point
 from gateway.core.logs import admission_fields, parse_admission
@@ -32,11 +33,20 @@ from gateway.core.ranges import Ranges
 from gateway.core.slots import StationClass
 
 VERSION = 1
+LATITUDE_E6_MAX = 90_000_000
+LONGITUDE_E6_MAX = 180_000_000
 _T = TypeVar("_T")
 _DEVICE = (16,)
 _HASH = (32,)
 _OWNER = (20,)
 _CLASSES = frozenset(StationClass)
+
+
+class LogHead(NamedTuple):
+    """Length of a log and its chain after the last entry."""
+
+    length: int
+    chain: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,7 @@ class StationState:
 
 @dataclass(frozen=True, slots=True)
 class EpochState:
-    """epoch: the last closed one, -1 before the first.
+    """epoch: the last closed one, -1 before the first; the heads of both logs at its close.
 
     operator_owners, anchored, quarantines (device, first seq, last seq), rules ((first epoch,
     hash) in the order of their serials) and later_events (signed, not yet in force) come from
@@ -73,6 +83,8 @@ class EpochState:
     """
 
     epoch: int = -1
+    admission_head: LogHead | None = None
+    operator_head: LogHead | None = None
     carry: int = 0
     stations: Mapping[bytes, StationState] = field(default_factory=dict)
     operator_owners: Mapping[bytes, bytes] = field(default_factory=dict)
@@ -82,7 +94,7 @@ class EpochState:
     later_events: tuple[bytes, ...] = ()
     cumulative: Mapping[bytes, int] = field(default_factory=dict)
     held: Mapping[bytes, int] = field(default_factory=dict)
-    delivered: Mapping[bytes, Ranges] = field(default_factory=dict)
+    delivered: Mapping[bytes, Before] = field(default_factory=dict)
     boots: Mapping[tuple[bytes, int], BootClock] = field(default_factory=dict)
     centres: Mapping[int, Point] = field(default_factory=dict)
     pending: tuple[AdmissionEntry, ...] = ()
@@ -99,6 +111,8 @@ def encode_state(state: EpochState) -> bytes:
         [
             VERSION,
             state.epoch,
+            state.admission_head,
+            state.operator_head,
             str(state.carry),
             [_station_fields(state.stations[device]) for device in sorted(state.stations)],
             sorted(state.operator_owners.items()),
@@ -108,7 +122,7 @@ def encode_state(state: EpochState) -> bytes:
             state.later_events,
             [(owner, str(total)) for owner, total in sorted(state.cumulative.items())],
             [(device, str(total)) for device, total in sorted(state.held.items())],
-            sorted(state.delivered.items()),
+            [(device, *seqs) for device, seqs in sorted(state.delivered.items())],
             [(*key, *clock) for key, clock in sorted(state.boots.items())],
             [(cell, *point) for cell, point in sorted(state.centres.items())],
             [admission_fields(entry) for entry in _by_id(state.pending)],
@@ -120,29 +134,36 @@ def decode_state(encoded: bytes) -> EpochState:
     """Return the state in `encoded` (b"" is the empty one), or raise MalformedError."""
     if not encoded:
         return EpochState()
-    fields = row(canonical.decode(encoded), 15, "the state")
+    fields = row(canonical.decode(encoded), 17, "the state")
     if fields[0] != VERSION:
         raise MalformedError(f"a state of version {fields[0]!r}")
     state = EpochState(
         uint(fields[1], "the epoch"),
-        amount(fields[2], "the carry"),
-        {station.device: station for station in _each(fields[3], _station)},
-        dict(_each(fields[4], _device_owner)),
-        frozenset(_each(fields[5], lambda v: octets(v, _DEVICE, "an anchored device"))),
-        frozenset(_each(fields[6], _quarantine)),
-        tuple(_each(fields[7], _rules_from)),
-        tuple(_each(fields[8], lambda v: blob(v, "an operator event"))),
-        dict(_each(fields[9], lambda v: _balance(v, _OWNER))),
-        dict(_each(fields[10], lambda v: _balance(v, _DEVICE))),
-        dict(_each(fields[11], _delivered)),
-        dict(_each(fields[12], _boot)),
-        dict(_each(fields[13], _centre)),
-        tuple(_each(fields[14], parse_admission)),
+        _head(fields[2]),
+        _head(fields[3]),
+        amount(fields[4], "the carry"),
+        {station.device: station for station in _each(fields[5], _station)},
+        dict(_each(fields[6], _device_owner)),
+        frozenset(_each(fields[7], lambda v: octets(v, _DEVICE, "an anchored device"))),
+        frozenset(_each(fields[8], _quarantine)),
+        tuple(_each(fields[9], _rules_from)),
+        tuple(_each(fields[10], lambda v: blob(v, "an operator event"))),
+        dict(_each(fields[11], lambda v: _balance(v, _OWNER))),
+        dict(_each(fields[12], lambda v: _balance(v, _DEVICE))),
+        dict(_each(fields[13], _delivered)),
+        dict(_each(fields[14], _boot)),
+        dict(_each(fields[15], parse_centre)),
+        tuple(_each(fields[16], parse_admission)),
     )
     # Order and repetition are covered here: only the sorted form encodes to the same bytes.
     if encode_state(state) != encoded:
         raise MalformedError("the state is not in its deterministic encoding")
     return state
+
+
+def _head(value: Any) -> LogHead:
+    length, chain = row(value, 2, "the head of a log")
+    return LogHead(uint(length, "a length"), octets(chain, _HASH, "a chain hash"))
 
 
 def _station_fields(station: StationState) -> list[Any]:
@@ -164,7 +185,7 @@ def _station_fields(station: StationState) -> list[Any]:
 
 def _station(value: Any) -> StationState:
     fields = row(value, 12, "a station")
-    if fields[8] not in _CLASSES:
+    if uint(fields[8], "a class") not in _CLASSES:
         raise MalformedError(f"a station of class {fields[8]!r}")
     return StationState(
         octets(fields[0], _DEVICE, "a device"),
@@ -229,17 +250,21 @@ def _balance(value: Any, lengths: tuple[int, ...]) -> tuple[bytes, int]:
     return octets(key, lengths, "whose balance"), amount(total, "a balance")
 
 
-def _delivered(value: Any) -> tuple[bytes, Ranges]:
-    device, ranges = row(value, 2, "delivered seqs")
+def _delivered(value: Any) -> tuple[bytes, Before]:
+    device, by_message, by_gap = row(value, 3, "delivered seqs")
+    return octets(device, _DEVICE, "a device"), Before(_ranges(by_message), _ranges(by_gap))
+
+
+def _ranges(value: Any) -> Ranges:
     pairs = []
     before = -1
-    for pair in rows(ranges, "delivered ranges"):
+    for pair in rows(value, "delivered ranges"):
         first, last = row(pair, 2, "a range")
         if not before + 1 < uint(first, "a seq") <= uint(last, "a seq"):
             raise MalformedError("delivered ranges overlap, touch or run backwards")
         before = last
         pairs.append((first, last))
-    return octets(device, _DEVICE, "a device"), tuple(pairs)
+    return tuple(pairs)
 
 
 def _boot(value: Any) -> tuple[tuple[bytes, int], BootClock]:
@@ -252,9 +277,14 @@ def _boot(value: Any) -> tuple[tuple[bytes, int], BootClock]:
     return (octets(device, _DEVICE, "a device"), uint(boot, "a boot")), clock
 
 
-def _centre(value: Any) -> tuple[int, Point]:
+def parse_centre(value: Any) -> tuple[int, Point]:
+    """Return a cell and its centre from a decoded array, or raise MalformedError."""
     cell, latitude_e6, longitude_e6 = row(value, 3, "a centre")
-    return uint(cell, "a cell"), (sint(latitude_e6, "a degree"), sint(longitude_e6, "a degree"))
+    if abs(sint(latitude_e6, "a degree")) > LATITUDE_E6_MAX:
+        raise MalformedError("a centre beyond a pole")
+    if abs(sint(longitude_e6, "a degree")) > LONGITUDE_E6_MAX:
+        raise MalformedError("a centre beyond the date line")
+    return uint(cell, "a cell"), (latitude_e6, longitude_e6)
 
 
 def _each(value: Any, parse: Callable[[Any], _T]) -> list[_T]:

@@ -1,0 +1,115 @@
+"""What the operator's events come to at the close of an epoch: a fold over their log.
+
+An event counts from the epoch by whose end it was made; until then it waits, signed, in the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway.core.epoch_inputs import EpochError
+from gateway.core.genesis import Genesis
+from gateway.core.operator import (
+    Anchor,
+    Appeal,
+    OperatorEvent,
+    Quarantine,
+    RulesChange,
+    SetOwner,
+    open_operator_event,
+)
+from gateway.core.state import EpochState
+from gateway.core.statements import KeyStatement
+from gateway.core.verdicts import Verdict
+
+
+@dataclass(slots=True)
+class OperatorState:
+    """Owners, anchors, quarantines and rules in force; later: signed events that are not yet."""
+
+    owners: dict[bytes, bytes]
+    anchored: set[bytes]
+    quarantines: set[tuple[bytes, int, int]]
+    rules: list[tuple[int, bytes]]
+    later: list[bytes]
+
+    def is_quarantined(self, device: bytes, seq: int) -> bool:
+        """Say whether the readings of a message are in quarantine."""
+        return any(who == device and first <= seq <= last for who, first, last in self.quarantines)
+
+
+def operator_state(
+    opening: EpochState,
+    events: Iterable[bytes],
+    network_id: bytes,
+    statements: tuple[KeyStatement, ...],
+    ends_ms: int,
+) -> OperatorState:
+    """Return the operator's state for the epoch that ends at ends_ms, by serial.
+
+    EpochError if an event is none, or not signed by an operator key in force.
+    """
+    state = OperatorState(
+        dict(opening.operator_owners),
+        set(opening.anchored),
+        set(opening.quarantines),
+        list(opening.rules),
+        [],
+    )
+    opened = [
+        (_open(data, network_id, statements), data) for data in (*opening.later_events, *events)
+    ]
+    for event, data in sorted(opened, key=lambda pair: pair[0].serial):
+        if event.time_ms >= ends_ms:
+            state.later.append(data)
+        else:
+            _apply(state, event)
+    return state
+
+
+def rules_in_force(
+    genesis: Genesis, changes: Iterable[tuple[int, bytes]], epoch: int
+) -> tuple[int, bytes]:
+    """Return the serial and the hash of the rules of an epoch.
+
+    Serial 1 are the rules that the genesis names; `changes` are (first epoch, hash) from serial
+    2 on. Of several that have begun the latest to begin counts, of equal ones the higher serial.
+    """
+    begun = [(0, 1, genesis.rules_hash)]
+    for serial, (first_epoch, digest) in enumerate(changes, start=2):
+        if first_epoch <= epoch:
+            begun.append((first_epoch, serial, digest))
+    _, serial, digest = max(begun)
+    return serial, digest
+
+
+def _open(data: bytes, network_id: bytes, statements: tuple[KeyStatement, ...]) -> OperatorEvent:
+    event = open_operator_event(data, network_id, statements)
+    if isinstance(event, Verdict):
+        raise EpochError(
+            "An operator event cannot be applied",
+            f"it is {event.name.lower()}: {data[:24].hex()}",
+            "Restore the operator log and its key statements",
+            "epoch-operator-event",
+        )
+    return event
+
+
+def _apply(state: OperatorState, event: OperatorEvent) -> None:
+    match event.body:
+        case SetOwner(device, owner):
+            state.owners[device] = owner
+        case Anchor(device, True):
+            state.anchored.add(device)
+        case Anchor(device, False):
+            state.anchored.discard(device)
+        case Quarantine(device, first, last, _):
+            state.quarantines.add((device, first, last))
+        case Appeal(device, first, last, True):
+            state.quarantines.discard((device, first, last))
+        case RulesChange(first_epoch, digest):
+            state.rules.append((first_epoch, digest))
+        case _:
+            # Approvals act at admission; the others are not evaluated in 1.0.
+            pass
