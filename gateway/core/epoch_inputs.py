@@ -161,7 +161,6 @@ class StationRow:
     quality_ppm: int
     v_ppm: int
     u_ppm: int
-    holder: bool
     blocked_by: bytes | None
     distance_m: int | None
     terms: Terms | None
@@ -173,6 +172,11 @@ class StationRow:
     samples: tuple[bytes, ...]
     quantities: tuple[QuantityQuality, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def holder(self) -> bool:
+        """Say whether the station holds a slot."""
+        return self.terms is not None
 
 
 @dataclass(frozen=True, slots=True)

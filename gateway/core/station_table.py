@@ -1,0 +1,223 @@
+"""The station table of an epoch as CBOR: what explain reads, and what the manifest names by hash.
+
+One array per StationRow, its fields in the order of the dataclass; amounts are decimal text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.core.canonical import (
+    MalformedError,
+    amount,
+    ascending,
+    decode,
+    octets,
+    row,
+    rows,
+    sint,
+    uint,
+)
+from gateway.core.cbor_profile import encode
+from gateway.core.epoch_inputs import Finding, Penalty, QuantityQuality, StationRow, Terms
+from gateway.core.slots import StationClass
+from gateway.core.state import parse_centre
+from gateway.core.verdicts import Verdict
+
+_DEVICE = (16,)
+_HASH = (32,)
+_OWNER = (0, 20)
+_VERDICTS = frozenset(Verdict)
+_CLASSES = frozenset(StationClass)
+_STATION_FIELDS = 22
+_TERMS_FIELDS = 10
+
+
+def encode_stations(stations: Sequence[StationRow]) -> bytes:
+    """Return the deterministic CBOR of a station table, rows in the given order."""
+    return encode([_station_fields(station) for station in stations])
+
+
+def decode_stations(data: bytes) -> tuple[StationRow, ...]:
+    """Return the rows in `data`, or raise MalformedError; devices are strictly ascending."""
+    stations = tuple(_station(value) for value in rows(decode(data), "the station table"))
+    ascending([station.device for station in stations], "stations")
+    return stations
+
+
+def _station_fields(station: StationRow) -> list[Any]:
+    return [
+        station.device,
+        station.owner,
+        station.scoring_cell,
+        station.reward_cell,
+        *station.centre,
+        int(station.station_class),
+        station.since_epoch,
+        station.quality_ppm,
+        station.v_ppm,
+        station.u_ppm,
+        None if station.terms is None else _terms_fields(station.terms),
+        station.blocked_by,
+        station.distance_m,
+        str(station.paid),
+        str(station.held),
+        str(station.cumulative),
+        int(station.reason),
+        station.messages,
+        station.samples,
+        [_quality_fields(quality) for quality in station.quantities],
+        [(int(f.verdict), f.count, f.examples) for f in station.findings],
+    ]
+
+
+def _station(value: Any) -> StationRow:
+    fields = row(value, _STATION_FIELDS, "a station row")
+    scoring_cell, centre = parse_centre([fields[2], fields[4], fields[5]])
+    terms = None if fields[11] is None else _terms(fields[11])
+    blocked_by = None if fields[12] is None else octets(fields[12], _DEVICE, "a blocking station")
+    return StationRow(
+        device=octets(fields[0], _DEVICE, "a device"),
+        owner=octets(fields[1], _OWNER, "an owner"),
+        scoring_cell=scoring_cell,
+        reward_cell=uint(fields[3], "a reward cell"),
+        centre=centre,
+        station_class=_class(fields[6]),
+        since_epoch=_uint_or_none(fields[7], "since_epoch"),
+        quality_ppm=uint(fields[8], "quality_ppm"),
+        v_ppm=uint(fields[9], "v_ppm"),
+        u_ppm=uint(fields[10], "u_ppm"),
+        blocked_by=blocked_by,
+        distance_m=_uint_or_none(fields[13], "distance_m"),
+        terms=terms,
+        paid=amount(fields[14], "paid"),
+        held=amount(fields[15], "held"),
+        cumulative=amount(fields[16], "cumulative"),
+        reason=_verdict(fields[17]),
+        messages=uint(fields[18], "messages"),
+        samples=_ids(fields[19]),
+        quantities=tuple(_quality(item) for item in rows(fields[20], "quantities")),
+        findings=tuple(_finding(item) for item in rows(fields[21], "findings")),
+    )
+
+
+def _terms_fields(terms: Terms) -> list[Any]:
+    unproven_share = terms.unproven_share
+    return [
+        str(terms.pool_share),
+        None if unproven_share is None else str(unproven_share),
+        str(terms.rate_cap),
+        terms.weight,
+        terms.cell_u_ppm,
+        str(terms.cell_points),
+        str(terms.all_points),
+        terms.unproven_u_ppm,
+        str(terms.unproven_points),
+        str(terms.all_unproven_points),
+    ]
+
+
+def _terms(value: Any) -> Terms:
+    fields = row(value, _TERMS_FIELDS, "the terms of a payment")
+    return Terms(
+        amount(fields[0], "A"),
+        None if fields[1] is None else amount(fields[1], "B"),
+        amount(fields[2], "R"),
+        uint(fields[3], "a weight"),
+        uint(fields[4], "U"),
+        amount(fields[5], "g(U)"),
+        amount(fields[6], "Z"),
+        uint(fields[7], "U'"),
+        amount(fields[8], "g(U')"),
+        amount(fields[9], "Z'"),
+    )
+
+
+def _quality_fields(quality: QuantityQuality) -> list[Any]:
+    return [
+        quality.quantity,
+        quality.channel,
+        quality.interval_ms,
+        quality.expected,
+        quality.full,
+        quality.missing,
+        quality.credit_ppm,
+        quality.quality_ppm,
+        [_penalty_fields(penalty) for penalty in quality.penalties],
+    ]
+
+
+def _quality(value: Any) -> QuantityQuality:
+    fields = row(value, 9, "a quantity's quality")
+    return QuantityQuality(
+        uint(fields[0], "a quantity"),
+        uint(fields[1], "a channel"),
+        uint(fields[2], "an interval"),
+        uint(fields[3], "expected"),
+        uint(fields[4], "full"),
+        uint(fields[5], "missing"),
+        uint(fields[6], "credit_ppm"),
+        uint(fields[7], "quality_ppm"),
+        tuple(_penalty(item) for item in rows(fields[8], "penalties")),
+    )
+
+
+def _penalty_fields(penalty: Penalty) -> list[Any]:
+    return [
+        int(penalty.verdict),
+        penalty.readings,
+        penalty.windows,
+        penalty.lost_ppm,
+        penalty.message_id,
+        penalty.time_ms,
+        penalty.value,
+        penalty.exponent,
+        penalty.observed,
+        penalty.limit,
+    ]
+
+
+def _penalty(value: Any) -> Penalty:
+    fields = row(value, 10, "a penalty")
+    return Penalty(
+        _verdict(fields[0]),
+        uint(fields[1], "readings"),
+        uint(fields[2], "windows"),
+        uint(fields[3], "lost_ppm"),
+        octets(fields[4], _HASH, "a message id"),
+        uint(fields[5], "a time"),
+        _sint_or_none(fields[6], "a value"),
+        sint(fields[7], "an exponent"),
+        _sint_or_none(fields[8], "what was observed"),
+        _sint_or_none(fields[9], "a limit"),
+    )
+
+
+def _finding(value: Any) -> Finding:
+    verdict, count, examples = row(value, 3, "a finding")
+    return Finding(_verdict(verdict), uint(count, "a count"), _ids(examples))
+
+
+def _ids(value: Any) -> tuple[bytes, ...]:
+    return tuple(octets(item, _HASH, "a message id") for item in rows(value, "message ids"))
+
+
+def _verdict(value: Any) -> Verdict:
+    if uint(value, "a verdict") not in _VERDICTS:
+        raise MalformedError(f"the unknown verdict {value}")
+    return Verdict(value)
+
+
+def _class(value: Any) -> StationClass:
+    if uint(value, "a class") not in _CLASSES:
+        raise MalformedError(f"the unknown class {value}")
+    return StationClass(value)
+
+
+def _uint_or_none(value: Any, what: str) -> int | None:
+    return None if value is None else uint(value, what)
+
+
+def _sint_or_none(value: Any, what: str) -> int | None:
+    return None if value is None else sint(value, what)
