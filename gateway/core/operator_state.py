@@ -34,9 +34,12 @@ class OperatorState:
     rules: list[tuple[int, bytes]]
     later: list[bytes]
 
-    def is_quarantined(self, device: bytes, seq: int) -> bool:
-        """Say whether the readings of a message are in quarantine."""
-        return any(who == device and first <= seq <= last for who, first, last in self.quarantines)
+    def quarantined(self) -> dict[bytes, list[tuple[int, int]]]:
+        """Return the quarantined ranges of seqs by device."""
+        ranges: dict[bytes, list[tuple[int, int]]] = {}
+        for device, first, last in self.quarantines:
+            ranges.setdefault(device, []).append((first, last))
+        return ranges
 
 
 def operator_state(
