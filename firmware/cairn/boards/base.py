@@ -64,17 +64,26 @@ class Stream:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Release the connection; safe to call twice."""
+        """Release the connection; safe to call twice, and from another task than the reader's: a
+        read that waits then ends with b"" or OSError.
+        """
         raise NotImplementedError
 
 
 class Board:
-    """What a Node may ask of its hardware."""
+    """What a Node may ask of its hardware.
+
+    Whoever makes a board's key calls chain.create(fs) first: a Node that finds no chain takes it
+    for lost and waits for a receipt.
+    """
 
     fs: Files
 
     def now_ms(self) -> "int | None":
-        """UTC in ms since 1970 as a battery-backed or sleep-surviving clock tells it, or None."""
+        """UTC in ms since 1970 as a battery-backed or sleep-surviving clock tells it, or None.
+
+        Asked once a boot; believed only if a stored message has an earlier UTC time.
+        """
         raise NotImplementedError
 
     def ticks(self) -> int:
@@ -124,7 +133,7 @@ class Board:
         raise NotImplementedError
 
     async def radio_receive(self) -> "tuple[int, int, int, int | None, int, bytes] | None":
-        """Next frame heard: (radio, channel, rssi_cdbm, snr_cdb, ticks_ms, frame); None: no radio."""
+        """Next frame: (radio, channel, rssi_cdbm, snr_cdb, ticks_ms, frame); None: no radio."""
         raise NotImplementedError
 
     def feed(self) -> None:
@@ -155,5 +164,5 @@ class Link:
         raise NotImplementedError
 
     def state(self) -> str:
-        """"up", "connecting" or "down"."""
+        """ "up", "connecting" or "down"."""
         raise NotImplementedError

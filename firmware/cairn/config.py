@@ -1,0 +1,212 @@
+"""What the owner decides about a station, validated once; the Node trusts a Config.
+
+Stored in the file "config" as one CBOR array. Changing it takes a restart.
+"""
+
+from hashlib import sha256
+
+from . import cbor, limits, wire
+from .errors import OperatorError
+
+TYPE_CHECKING = False  # there is no typing module on the board
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from .boards.base import Files
+
+FILE = "config"
+_VERSION = 1
+_FIELDS = (
+    "genesis",
+    "quantities",
+    "sample_interval_ms",
+    "samples_per_message",
+    "status_interval_ms",
+    "scoring_cell",
+    "place_commitment",
+    "owner",
+    "owner_proof",
+    "duty",
+    "antenna",
+    "time_host",
+    "time_port",
+    "outbox_bytes_max",
+)
+_CELL_RESOLUTIONS = (7, 9)
+
+
+class Config:
+    """Values as given, and network_id (8 bytes), root_key (32), simulated, from the genesis.
+
+    quantities: (quantity, channel, interval_ms), strictly ascending; every interval_ms is a
+    multiple of sample_interval_ms. duty: (class, wake period ms, wake phase ms). owner: 20 bytes
+    or None; owner_proof: COSE_Sign1 or None. time_host None: no HTTP time service.
+    Raises OperatorError with a code that starts with "config.".
+    """
+
+    def __init__(
+        self,
+        *,
+        genesis: bytes,
+        quantities: "Sequence[tuple[int, int, int]]",
+        sample_interval_ms: int,
+        samples_per_message: int,
+        status_interval_ms: int,
+        scoring_cell: int,
+        place_commitment: bytes,
+        owner: "bytes | None" = None,
+        owner_proof: "bytes | None" = None,
+        duty: "tuple[int, int, int]" = (wire.DUTY_MAINS, 0, 0),
+        antenna: "tuple[int, int] | None" = None,
+        time_host: "str | None" = None,
+        time_port: int = 80,
+        outbox_bytes_max: int = 524_288,
+    ) -> None:
+        self.genesis = genesis
+        self.quantities = tuple(quantities)
+        self.sample_interval_ms = sample_interval_ms
+        self.samples_per_message = samples_per_message
+        self.status_interval_ms = status_interval_ms
+        self.scoring_cell = scoring_cell
+        self.place_commitment = place_commitment
+        self.owner = owner
+        self.owner_proof = owner_proof
+        self.duty = duty
+        self.antenna = antenna
+        self.time_host = time_host
+        self.time_port = time_port
+        self.outbox_bytes_max = outbox_bytes_max
+        self.network_id = sha256(genesis).digest()[:8]
+        self.root_key, self.simulated = _read_genesis(genesis)
+        _check_measuring(self)
+        _check_place(self)
+        _check_owner_and_duty(self)
+        _check_machine(self)
+
+    @property
+    def reporting_interval_ms(self) -> int:
+        """Time between two readings messages."""
+        return self.sample_interval_ms * self.samples_per_message
+
+    def encode(self) -> bytes:
+        """The bytes that decode() takes."""
+        return cbor.encode([_VERSION] + [getattr(self, name) for name in _FIELDS])
+
+
+def decode(data: bytes) -> Config:
+    """The Config in data; OperatorError if it is damaged or breaks a rule."""
+    try:
+        fields = cbor.decode(data)
+    except cbor.CborError as error:
+        raise _damaged("it is not CBOR: " + error.code)
+    if not isinstance(fields, list) or len(fields) != len(_FIELDS) + 1 or fields[0] != _VERSION:
+        raise _damaged("it has another shape than version 1")
+    values = dict(zip(_FIELDS, fields[1:]))
+    try:
+        for name in ("duty", "antenna"):
+            values[name] = None if values[name] is None else tuple(values[name])
+        values["quantities"] = [tuple(quantity) for quantity in values["quantities"]]
+        return Config(**values)
+    except (TypeError, ValueError, AttributeError):
+        raise _damaged("a field has another type than version 1")
+
+
+def load(files: "Files") -> Config:
+    """The stored Config."""
+    data = files.read(FILE)
+    if data is None:
+        raise OperatorError(
+            "config.absent",
+            "the station is not configured",
+            "its storage holds no file " + FILE,
+            "Provision the board.",
+        )
+    return decode(data)
+
+
+def store(files: "Files", config: Config) -> None:
+    """Keep config for the next boot."""
+    files.write(FILE, config.encode())
+
+
+def _read_genesis(genesis: bytes) -> "tuple[bytes, bool]":
+    do = "Take the genesis file from the network's operator, unchanged."
+    try:
+        fields: "Any" = cbor.decode(genesis)
+    except cbor.CborError as error:
+        raise OperatorError("config.genesis", "the genesis is refused", error.code, do)
+    if not isinstance(fields, list) or len(fields) != 6 or fields[0] != 1:
+        raise OperatorError("config.genesis", "the genesis is refused", "not six fields", do)
+    root_key, simulated = fields[2], fields[5]
+    if not isinstance(root_key, bytes) or len(root_key) != 32 or simulated not in (0, 1):
+        raise OperatorError("config.genesis", "the genesis is refused", "no root key in it", do)
+    return root_key, simulated == 1
+
+
+def _check_measuring(config: Config) -> None:
+    interval = config.sample_interval_ms
+    low, high = limits.INTERVAL_MS_MIN, limits.INTERVAL_MS_MAX
+    _within("sample_interval_ms", interval, low, high)
+    _within("samples_per_message", config.samples_per_message, 1, limits.SAMPLES_MAX)
+    _within("status_interval_ms", config.status_interval_ms, limits.SLOT_MS, high)
+    _within("reporting interval", config.reporting_interval_ms, low, high)
+    _within("quantities", len(config.quantities), 1, limits.QUANTITIES_MAX)
+    last = (-1, -1)
+    for quantity, channel, interval_ms in config.quantities:
+        _within("interval_ms", interval_ms, low, high)
+        if interval_ms % interval:
+            why = "%d ms is no multiple of sample_interval_ms %d" % (interval_ms, interval)
+            raise _refused("quantities", why, "Sample at a divisor of every declared interval.")
+        if (quantity, channel) <= last:
+            why = "(%d, %d) is not above the pair before it" % (quantity, channel)
+            raise _refused("quantities", why, "Sort them and name every pair once.")
+        last = (quantity, channel)
+
+
+def _check_place(config: Config) -> None:
+    cell = config.scoring_cell
+    # Bits of an H3 index: 1 reserved, 4 mode (1: cell), 3 reserved, 4 resolution.
+    if cell >> 59 != 1 or (cell >> 56) & 7 or (cell >> 52) & 15 not in _CELL_RESOLUTIONS:
+        why = "%x is no H3 cell of resolution 7 or 9" % cell
+        raise _refused("scoring_cell", why, "Take the cell from the provisioning tool.")
+    if not isinstance(config.place_commitment, bytes) or len(config.place_commitment) != 32:
+        raise _refused("place_commitment", "it is not 32 bytes", "Provision the place again.")
+
+
+def _check_owner_and_duty(config: Config) -> None:
+    owner = config.owner
+    if owner is not None and (not isinstance(owner, bytes) or len(owner) != 20):
+        raise _refused("owner", "it is not 20 bytes", "Give an EVM address or a did:key owner id.")
+    if owner is None and config.owner_proof is not None:
+        raise _refused("owner_proof", "there is no owner", "Name the owner or drop the proof.")
+    duty_class, period_ms, phase_ms = config.duty
+    if duty_class == wire.DUTY_MAINS:
+        if period_ms or phase_ms:
+            raise _refused("duty", "a mains station does not sleep", "Set period and phase to 0.")
+    elif duty_class != wire.DUTY_BATTERY or not 0 <= phase_ms < period_ms:
+        why = "class %d with period %d and phase %d" % config.duty
+        raise _refused("duty", why, "Use class 0 or 1, and a phase below the period.")
+
+
+def _check_machine(config: Config) -> None:
+    low, high = limits.OUTBOX_BYTES_MIN, limits.OUTBOX_BYTES_MAX
+    _within("outbox_bytes_max", config.outbox_bytes_max, low, high)
+    _within("time_port", config.time_port, 1, 65535)
+    if config.time_host is not None and not 1 <= len(config.time_host.encode()) <= 253:
+        raise _refused("time_host", "it is no host name", "Give the gateway's name or address.")
+
+
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        why = "%d is outside %d..%d" % (value, low, high)
+        raise _refused(name.replace(" ", "_"), why, "Choose a value inside these limits.")
+
+
+def _refused(name: str, why: str, do: str) -> OperatorError:
+    return OperatorError("config." + name, "the setting " + name + " is refused", why, do)
+
+
+def _damaged(why: str) -> OperatorError:
+    do = "Provision the board again; its key and its messages stay."
+    return OperatorError("config.damaged", "the stored configuration is refused", why, do)

@@ -1,0 +1,85 @@
+"""The device's key and name. The seed is made here and leaves only into the board's own storage.
+
+A board calls open_identity once at boot; nothing else reads or writes the file "identity".
+"""
+
+from hashlib import sha256
+
+from . import chain, cose
+from .ed25519 import SEED_BYTES, Signer
+from .errors import OperatorError
+
+TYPE_CHECKING = False  # there is no typing module on the board
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .boards.base import Files
+
+FILE = "identity"
+_DRAWS = 8
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+def device_id(public_key: bytes) -> bytes:
+    """First 16 bytes of SHA-256(public key)."""
+    return cose.kid_of(public_key)
+
+
+def device_name(device: bytes) -> str:
+    """26 characters of RFC 4648 base32, lower case, no padding."""
+    bits = int.from_bytes(device, "big") << 2  # 128 bits and 2 of padding make 26 characters
+    return "".join([_ALPHABET[(bits >> shift) & 31] for shift in range(125, -1, -5)])
+
+
+def make_seed(
+    entropy: "Callable[[int], bytes]", ticks: "Callable[[], int]", unique: bytes
+) -> bytes:
+    """32 bytes mixed from several draws, their timing and the chip's unique number.
+
+    ESP-IDF promises true randomness only while a radio is on, so a generator that repeats itself
+    is refused instead of being trusted.
+    """
+    draws: "list[bytes]" = []
+    mixed = sha256(b"cairn seed" + unique)
+    for _ in range(_DRAWS):
+        draw = entropy(SEED_BYTES)
+        if len(draw) != SEED_BYTES or draw in draws or draw == bytes([draw[0]]) * SEED_BYTES:
+            raise OperatorError(
+                "identity.entropy",
+                "no key was made",
+                "the hardware random generator repeats itself",
+                "Switch the radio on before the first boot; if it stays so, replace the board.",
+            )
+        draws.append(draw)
+        mixed.update(draw)
+        mixed.update(ticks().to_bytes(8, "big"))
+    return mixed.digest()
+
+
+def open_identity(
+    files: "Files", entropy: "Callable[[int], bytes]", ticks: "Callable[[], int]", unique: bytes
+) -> Signer:
+    """The stored key, checked against its stored public key; on the first boot a new one."""
+    stored = files.read(FILE)
+    if stored is None:
+        return _create(files, make_seed(entropy, ticks, unique))
+    seed, public_key = stored[:SEED_BYTES], stored[SEED_BYTES:]
+    if len(seed) == SEED_BYTES:
+        signer = Signer(seed)
+        if signer.public_key == public_key:
+            return signer
+    # Signing with a damaged seed would make a new station that nobody registered.
+    raise OperatorError(
+        "identity.damaged",
+        "the stored key cannot be used",
+        "seed and public key do not belong together, so the flash is damaged",
+        "Erase the board and provision it again; it becomes a new station.",
+    )
+
+
+def _create(files: "Files", seed: bytes) -> Signer:
+    signer = Signer(seed)
+    # The identity comes last: a power cut before it leaves a board that starts over.
+    chain.create(files)
+    files.write(FILE, seed + signer.public_key)
+    return signer

@@ -1,0 +1,59 @@
+"""Numbers of the protocol (spec/protocol.md section 11) and of this firmware, each said once."""
+
+# Protocol.
+UINT32_MAX = 0xFFFFFFFF
+UINT64_MAX = 0xFFFFFFFFFFFFFFFF
+SEQ_MAX = (1 << 53) - 1
+VALUE_MAX = 1 << 53
+DAY_MS = 86_400_000
+SLOT_MS = 60_000
+DOWNLINK_BYTES_MAX = 512
+DOWNLINK_LONG_BYTES_MAX = 4096
+TEXT_BYTES_MAX = 64
+FIRMWARE_TEXT_BYTES_MAX = 32
+SAMPLES_MAX = 256
+COLUMNS_MAX = 32
+QUANTITIES_MAX = 32
+BEACONS_MAX = 64
+WITNESS_ROWS_MAX = 48
+RANGES_MAX = 32
+REFUSALS_MAX = 8
+FAULT_MAX = 9
+EXPONENT_MIN = -9
+EXPONENT_MAX = 6
+INTERVAL_MS_MIN = 1_000
+INTERVAL_MS_MAX = DAY_MS
+SNTP_MOVE_MS_MAX = 5_000
+
+# Seqs reserved by one flash write; a power cut wastes at most these.
+SEQ_BLOCK = 64
+# After the chain state was lost: how far above the highest seq that a receipt names the board
+# goes on. A board that signs every ten seconds makes fewer messages than this in 120 days, so
+# nothing that it signed and nobody has receipted yet can lie there.
+SEQ_SAFE_DISTANCE = 1 << 20
+# The same when no receipt could be had: above all that one board can sign in a century.
+SEQ_UNKNOWN_START = 1 << 32
+CHAIN_LOST_WAIT_MS = 600_000
+
+# One segment fills one littlefs block, so reading it back takes 4 kB of heap and no more.
+SEGMENT_BYTES = 4096
+# A verification costs an ESP32 about 0.3 s: it is made when at least this much can be freed.
+FREE_BYTES_MIN = 16_384
+OUTBOX_BYTES_MIN = 65_536
+OUTBOX_BYTES_MAX = 16_777_216
+# What may be stored beyond the configured size by the kinds that are never dropped.
+OUTBOX_RESERVE_BYTES = 16_384
+
+FRESH_MESSAGES_MAX = 8
+RESEND_WINDOW = 16
+BACKOFF_MS_MIN = 1_000
+LINK_BACKOFF_MS_MAX = 60_000
+TIME_BACKOFF_MS_MAX = 600_000
+RESYNC_MS = 6 * 3_600_000
+HTTP_BYTES_MAX = 4096
+HTTP_TIMEOUT_MS = 20_000
+
+# Crystal of an ESP32 module over its temperature range (datasheets: +-10 ppm at 25 C, ageing and
+# temperature on top), and its internal 150 kHz RC oscillator, which keeps time in deep sleep.
+DRIFT_PPM = 50
+HELD_DRIFT_PPM = 50_000

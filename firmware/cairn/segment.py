@@ -1,0 +1,66 @@
+"""Form of a record in the outbox's files.
+
+Header (16 bytes): length of the message (2), kind (1), mark (1), seq (8), check (4), all big
+endian; the check is the start of SHA-256 over the header before it and the message. `mark` is
+local to the board and tells what a gap removes (DROPS_...).
+"""
+
+from hashlib import sha256
+
+from .cose import MESSAGE_BYTES_MAX
+
+HEADER_BYTES = 16
+_CHECKED = 12
+
+DROPS_NOTHING = 0
+DROPS_READINGS = 1
+DROPS_ALL_DROPPABLE = 2
+
+
+class Record:
+    """One stored message; start and end are its place in the file, header included."""
+
+    def __init__(self, kind: int, mark: int, seq: int, start: int, end: int) -> None:
+        self.kind = kind
+        self.mark = mark
+        self.seq = seq
+        self.start = start
+        self.end = end
+
+    def message(self, data: bytes) -> bytes:
+        """The message, out of the file's content."""
+        return data[self.start + HEADER_BYTES : self.end]
+
+
+def encode(kind: int, mark: int, seq: int, message: bytes) -> bytes:
+    """A record as it is appended."""
+    head = len(message).to_bytes(2, "big") + bytes([kind, mark]) + seq.to_bytes(8, "big")
+    return head + sha256(head + message).digest()[: HEADER_BYTES - _CHECKED] + message
+
+
+def scan(data: bytes) -> "tuple[list[Record], int, bool]":
+    """(records, bytes that hold them, damaged).
+
+    What a power cut tears off is the end of the last append: the rest is shorter than its header
+    says and is dropped, as it was never published. Anything else that does not check is damage.
+    """
+    records: "list[Record]" = []
+    pos = 0
+    while pos < len(data):
+        if len(data) - pos < HEADER_BYTES:
+            return records, pos, False
+        size = int.from_bytes(data[pos : pos + 2], "big")
+        end = pos + HEADER_BYTES + size
+        if size > MESSAGE_BYTES_MAX:
+            return records, pos, True
+        if end > len(data):
+            return records, pos, False
+        head = data[pos : pos + _CHECKED]
+        check = data[pos + _CHECKED : pos + HEADER_BYTES]
+        digest = sha256(head + data[pos + HEADER_BYTES : end]).digest()
+        if digest[: HEADER_BYTES - _CHECKED] != check:
+            return records, pos, True
+        seq = int.from_bytes(head[4:], "big")
+        records.append(Record(head[2], head[3], seq, pos, end))
+        pos = end
+    return records, pos, False
