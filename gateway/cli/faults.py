@@ -30,9 +30,11 @@ def as_fault(error: Exception) -> OperatorFault | None:
     if isinstance(error, OperatorFault):
         return error
     from gateway.core.epoch_inputs import EpochError
+    from gateway.core.quantities import QuantitiesError
     from gateway.core.rules import RulesError
+    from gateway.core.tables import TableError
 
-    if isinstance(error, EpochError | RulesError):
+    if isinstance(error, EpochError | QuantitiesError | RulesError | TableError):
         return OperatorFault(f"{error.what}.", f"{error.why}.", f"{error.do}.", error.code)
     return None
 

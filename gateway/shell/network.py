@@ -1,7 +1,8 @@
 """A network on disk: its genesis, key statements, rules, and the keys that speak for it.
 
-A data directory holds `genesis.cbor`, `statements.cbor`, `rules/`, `keys/` and the database. Key
-files hold 64 hex digits, are readable by their owner only, and are never overwritten.
+A data directory holds `genesis.cbor`, `statements.cbor`, `rules/`, quantities and tables, `keys/`
+and the database. Key files hold 64 hex digits, are readable by their owner only, and are never
+overwritten.
 """
 
 import hashlib
@@ -25,15 +26,23 @@ from gateway.shell.errors import Code, OperatorFault
 from gateway.shell.spec_files import read_spec
 
 FIRST_RULES = "rules/0001.toml"
+# What else an epoch is computed from. A network keeps its own copies: an upgrade of this software
+# must not change how a day is judged that has begun.
+PINNED = ("quantities.toml", "tables/trig.csv")
 # Longer than any board stays in a drawer between flashing and its first contact.
 STATEMENT_DAYS = 731
+DATABASE = "cairn.db"
 _KEY_ROLES = (Role.ROOT, Role.GATEWAY, Role.OPERATOR)
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkKeys:
-    """What a gateway needs to act for a network. statements: exact bytes, root-signed."""
+    """What a gateway needs to act for a network.
 
+    folder: its data directory; statements: exact bytes, root-signed.
+    """
+
+    folder: Path
     genesis: Genesis
     genesis_bytes: bytes
     statements: tuple[bytes, ...]
@@ -74,6 +83,8 @@ def create_network(
     for role, key in keys.items():
         _write_key(_key_path(keys_folder, role), key)
     write_whole(folder / "rules" / "0001.toml", rules)
+    for pinned in PINNED:
+        write_whole(folder / pinned, read_spec(pinned))
     write_whole(folder / "statements.cbor", encode(statements))
     # Last: a directory without a genesis is no network, whatever else a crash left in it.
     write_whole(folder / "genesis.cbor", genesis.encode())
@@ -88,6 +99,7 @@ def load_network(folder: Path, keys_folder: Path | None = None) -> NetworkKeys:
     if isinstance(genesis, Verdict):
         raise _damaged(folder / "genesis.cbor", f"It is no genesis ({genesis.name.lower()}).")
     return NetworkKeys(
+        folder,
         genesis,
         genesis_bytes,
         _read_statements(folder / "statements.cbor"),
@@ -108,6 +120,11 @@ def find_rules(folder: Path, wanted: bytes) -> bytes:
         "Copy the rule file into that folder; its bytes must be unchanged.",
         Code.RULES_UNKNOWN,
     )
+
+
+def read_pinned(folder: Path, name: str) -> bytes:
+    """The network's own copy of one of PINNED."""
+    return _read(folder / name)
 
 
 def key_files(folder: Path) -> dict[str, Path]:

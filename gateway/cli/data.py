@@ -1,0 +1,71 @@
+"""A data directory as the verbs see it: settings, network, store, gateway."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.cli.options import load_settings
+from gateway.shell.errors import Code, OperatorFault
+from gateway.shell.network import DATABASE, NetworkKeys, load_network
+from gateway.shell.store.base import Store, StoredEpoch
+from gateway.shell.store.sqlite import SqliteStore
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """An opened data directory; `policy` is the admission policy's word."""
+
+    keys: NetworkKeys
+    store: Store
+    policy: str
+
+
+@contextmanager
+def opened(data_dir: Path | None) -> Iterator[Data]:
+    """Open the network and the database that the settings name, and close them again."""
+    loaded = load_settings(data_dir=data_dir)
+    settings = loaded.settings
+    keys = load_network(settings.data_dir, loaded.keys_dir)
+    store = SqliteStore.open(
+        settings.data_dir / DATABASE,
+        keys.network_id,
+        busy_timeout_ms=settings.store_busy_timeout_ms,
+        samples_max=settings.refused_samples_max,
+    )
+    try:
+        yield Data(keys, store, settings.admission_policy)
+    finally:
+        store.close()
+
+
+def stored_epoch(store: Store, number: int) -> StoredEpoch:
+    """A closed epoch, or an OperatorFault that lists those there are."""
+    stored = store.epoch(number)
+    if stored is None:
+        raise OperatorFault(
+            f"Epoch {number} is not closed here.",
+            _closed_here(store.epoch_numbers()),
+            "`cairn epoch list` shows them; `cairn epoch close` closes what is due.",
+            Code.EPOCH_MISSING,
+        )
+    return stored
+
+
+def last_epoch(store: Store) -> StoredEpoch:
+    """The newest closed epoch, or an OperatorFault if there is none."""
+    numbers = store.epoch_numbers()
+    if not numbers:
+        raise OperatorFault(
+            "No epoch is closed here yet.",
+            "An epoch closes some hours after the end of its UTC day.",
+            "`cairn epoch close` closes what is due.",
+            Code.EPOCH_MISSING,
+        )
+    return stored_epoch(store, numbers[-1])
+
+
+def _closed_here(numbers: tuple[int, ...]) -> str:
+    if not numbers:
+        return "No epoch is closed here yet."
+    return f"Closed are {numbers[0]} to {numbers[-1]}."

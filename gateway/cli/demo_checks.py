@@ -1,0 +1,63 @@
+"""What must be true of a demo run before it may call itself a success."""
+
+from dataclasses import dataclass
+
+MESSAGES_MIN = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class DemoFacts:
+    """Amounts in base units. broken: promises that the simulator's own ledger found broken.
+
+    accounted: signed messages that are durable or covered by a signed gap; rejected: arrivals
+    refused for good; corruptions: damaged messages that the network handed over; pool: what the
+    epoch emitted; anchored_paid, unproven_paid: by class of station.
+    """
+
+    broken: tuple[str, ...]
+    messages_signed: int
+    accounted: int
+    rejected: int
+    corruptions: int
+    anchored_paid: int
+    unproven_paid: int
+    pool: int
+    paid: int
+    carry_before: int
+    carry: int
+    root: bytes
+    audit_ok: bool
+    audit_root: bytes
+
+
+def problems(facts: DemoFacts) -> list[str]:
+    """Every reason why the run was no success; empty if it was one."""
+    checks = [
+        (not facts.broken, f"promises broken: {'; '.join(facts.broken)}"),
+        (
+            facts.accounted == facts.messages_signed,
+            f"{facts.messages_signed - facts.accounted} signed messages are neither durable nor"
+            " covered by a signed gap",
+        ),
+        (
+            facts.messages_signed >= MESSAGES_MIN,
+            f"{facts.messages_signed} messages were signed, fewer than {MESSAGES_MIN}",
+        ),
+        (
+            facts.rejected == facts.corruptions,
+            f"{facts.rejected} messages were rejected, {facts.corruptions} were corrupted",
+        ),
+        (facts.anchored_paid > 0, "no anchored station was paid"),
+        (facts.unproven_paid > 0, "no unproven station was paid"),
+        (
+            facts.paid + facts.carry == facts.pool + facts.carry_before,
+            f"{facts.paid} paid and {facts.carry} carried do not add up to {facts.pool} of pool"
+            f" and {facts.carry_before} carried before",
+        ),
+        (facts.audit_ok, "the audit found a problem"),
+        (
+            facts.audit_root == facts.root,
+            f"the audit computed the root {facts.audit_root.hex()}, not {facts.root.hex()}",
+        ),
+    ]
+    return [problem for holds, problem in checks if not holds]

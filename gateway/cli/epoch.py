@@ -1,0 +1,168 @@
+"""`cairn epoch`: closing UTC days, and what came of them."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.options import data_option, json_option
+from gateway.cli.output import emit_json, print_facts, print_table
+
+if TYPE_CHECKING:
+    from gateway.shell.service import Gateway
+    from gateway.shell.store.base import StoredEpoch
+
+
+@click.group()
+def epoch() -> None:
+    """Epochs: UTC days that are judged, paid and settled."""
+
+
+@epoch.command()
+@click.argument("number", metavar="[EPOCH]", type=click.IntRange(0), required=False)
+@data_option
+@json_option
+def close(number: int | None, data_dir: Path | None, as_json: bool) -> None:
+    """Close every epoch that is due, or all up to EPOCH.
+
+    On a simulated network the clock is moved forward as far as EPOCH needs it.
+    """
+    from gateway.cli.data import opened
+    from gateway.core.registry import Policy
+    from gateway.shell.service import Gateway
+
+    with opened(data_dir) as data:
+        gateway = Gateway.open(data.store, data.keys, Policy(data.policy))
+        simulated = data.keys.genesis.simulated
+        closed = _close_up_to(gateway, number, simulated=simulated)
+        summaries = [_summary(_stored(gateway, one)) for one in closed]
+    if as_json:
+        emit_json({"closed": summaries})
+        return
+    _print_summaries(summaries)
+
+
+@epoch.command("list")
+@data_option
+@json_option
+def list_(data_dir: Path | None, as_json: bool) -> None:
+    """List the closed epochs."""
+    from gateway.cli.data import opened, stored_epoch
+
+    with opened(data_dir) as data:
+        numbers = data.store.epoch_numbers()
+        summaries = [_summary(stored_epoch(data.store, number)) for number in numbers]
+    if as_json:
+        emit_json({"epochs": summaries})
+        return
+    _print_summaries(summaries)
+
+
+@epoch.command()
+@click.argument("number", metavar="EPOCH", type=click.IntRange(0))
+@data_option
+@json_option
+def show(number: int, data_dir: Path | None, as_json: bool) -> None:
+    """Show one closed epoch: its manifest and its stations."""
+    from gateway.cli.data import opened, stored_epoch
+    from gateway.cli.stations import COLUMNS, station_json, table_of
+    from gateway.core.manifest import decode_manifest, manifest_json
+    from gateway.core.station_table import decode_stations
+
+    with opened(data_dir) as data:
+        stored = stored_epoch(data.store, number)
+    stations = decode_stations(stored.outcome)
+    manifest = manifest_json(decode_manifest(stored.manifest))
+    if as_json:
+        emit_json(
+            {
+                "epoch": number,
+                "manifest_hash": stored.manifest_hash.hex(),
+                "manifest": manifest,
+                "attestation": stored.attestation.hex(),
+                "stations": [station_json(row) for row in stations],
+            }
+        )
+        return
+    print_table(COLUMNS, table_of(stations))
+    print_facts([(name, str(value)) for name, value in _summary(stored).items()])
+
+
+def _close_up_to(gateway: "Gateway", number: int | None, *, simulated: bool) -> list[int]:
+    from gateway.shell.errors import Code, OperatorFault
+
+    wall_ms = time.time_ns() // 1_000_000
+    closed: list[int] = []
+    if number is None:
+        return [outcome.epoch for outcome in gateway.advance(wall_ms)] if not simulated else []
+    while True:
+        due, due_ms = gateway.next_close()
+        if due > number:
+            return closed
+        if not simulated and wall_ms < due_ms:
+            raise OperatorFault(
+                f"Epoch {due} is not due yet.",
+                f"It closes at {_utc(due_ms)}; it is {_utc(wall_ms)}.",
+                "Wait until then: messages of that day may still arrive.",
+                Code.EPOCH_NOT_DUE,
+            )
+        closed += [outcome.epoch for outcome in gateway.advance(due_ms)]
+
+
+def _utc(ms: int) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _stored(gateway: "Gateway", number: int) -> "StoredEpoch":
+    from gateway.cli.data import stored_epoch
+
+    return stored_epoch(gateway.store, number)
+
+
+def _summary(stored: "StoredEpoch") -> dict[str, Any]:
+    from gateway.core.genesis import DAY_MS
+    from gateway.core.manifest import decode_manifest
+    from gateway.core.station_table import decode_stations
+
+    manifest = decode_manifest(stored.manifest)
+    totals = manifest.totals
+    return {
+        "epoch": stored.epoch,
+        "day": _utc(stored.epoch * DAY_MS)[:10],
+        "stations": len(decode_stations(stored.outcome)),
+        "messages": manifest.messages,
+        "pool": str(totals.offered),
+        "emission": str(totals.emission),
+        "paid": str(totals.paid),
+        "carry_before": str(totals.carry_before),
+        "carry": str(totals.carry_after),
+        "message_root": manifest.message_root.hex(),
+        "root": manifest.payout_root.hex(),
+    }
+
+
+def _print_summaries(summaries: list[dict[str, Any]]) -> None:
+    from gateway.cli.stations import tokens
+
+    if not summaries:
+        click.echo("no epoch")
+        return
+    print_table(
+        ["epoch", "day", "stations", "messages", "pool", "paid", "carry", "root"],
+        [
+            [
+                str(one["epoch"]),
+                one["day"],
+                str(one["stations"]),
+                str(one["messages"]),
+                tokens(int(one["pool"])),
+                tokens(int(one["paid"])),
+                tokens(int(one["carry"])),
+                one["root"],
+            ]
+            for one in summaries
+        ],
+    )

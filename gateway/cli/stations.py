@@ -1,0 +1,73 @@
+"""Station rows of a closed epoch, for people and for programs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.core.epoch_inputs import StationRow
+from gateway.core.ids import device_name
+from gateway.core.verdicts import ADVICE
+
+COLUMNS = ("station", "cell", "quality", "verifiability", "slot", "pay", "main reason")
+DECIMALS = 18
+_SHOWN_DECIMALS = 4
+_PPM_PER_PERCENT = 10_000
+
+
+def station_json(row: StationRow) -> dict[str, Any]:
+    """One station of an epoch; amounts in base units as decimal strings."""
+    return {
+        "station": device_name(row.device),
+        "owner": row.owner.hex() or None,
+        "cell": f"{row.scoring_cell:x}",
+        "reward_cell": f"{row.reward_cell:x}",
+        "class": row.station_class.name.lower(),
+        "quality_ppm": row.quality_ppm,
+        "verifiability_ppm": row.v_ppm,
+        "usefulness_ppm": row.u_ppm,
+        "slot": slot(row),
+        "blocked_by": None if row.blocked_by is None else device_name(row.blocked_by),
+        "distance_m": row.distance_m,
+        "paid": str(row.paid),
+        "held": str(row.held),
+        "cumulative": str(row.cumulative),
+        "reason": row.reason.name.lower(),
+        "messages": row.messages,
+    }
+
+
+def station_cells(row: StationRow) -> list[str]:
+    """One line of the table of stations."""
+    return [
+        device_name(row.device),
+        f"{row.scoring_cell:x}",
+        percent(row.quality_ppm),
+        f"{percent(row.v_ppm)} {row.station_class.name.lower()}",
+        slot(row),
+        tokens(row.paid),
+        ADVICE[row.reason].what,
+    ]
+
+
+def table_of(rows: Sequence[StationRow]) -> list[list[str]]:
+    """The table of stations, best paid first."""
+    ordered = sorted(rows, key=lambda row: (-row.paid, row.device))
+    return [station_cells(row) for row in ordered]
+
+
+def slot(row: StationRow) -> str:
+    """`holder`, `standby`, or `none` for a station that was no candidate."""
+    if row.holder:
+        return "holder"
+    return "standby" if row.blocked_by is not None else "none"
+
+
+def percent(ppm: int) -> str:
+    """Parts per million as percent with one decimal, cut off."""
+    return f"{ppm // _PPM_PER_PERCENT}.{ppm % _PPM_PER_PERCENT // 1_000} %"
+
+
+def tokens(amount: int) -> str:
+    """Base units as tokens with four decimals, cut off: never more than there is."""
+    scale = 10**DECIMALS
+    fraction = amount % scale // 10 ** (DECIMALS - _SHOWN_DECIMALS)
+    return f"{amount // scale}.{fraction:0{_SHOWN_DECIMALS}d}"

@@ -1,0 +1,51 @@
+"""The demo's own judgement: a good run passes, and each single flaw fails it by name."""
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.cli.demo_checks import DemoFacts, problems
+
+GOOD = DemoFacts(
+    broken=(),
+    messages_signed=14_400,
+    accounted=14_400,
+    rejected=29,
+    corruptions=29,
+    anchored_paid=5,
+    unproven_paid=1,
+    pool=100,
+    paid=6,
+    carry_before=3,
+    carry=97,
+    root=b"r" * 32,
+    audit_ok=True,
+    audit_root=b"r" * 32,
+)
+
+
+def test_a_good_run_has_no_problem():
+    assert problems(GOOD) == []
+    assert problems(replace(GOOD, messages_signed=10_000, accounted=10_000)) == []
+
+
+@pytest.mark.parametrize(
+    "flaw, words",
+    [
+        ({"broken": ("receipt means durable: a seq 3",)}, "receipt means durable"),
+        ({"accounted": 14_399}, "1 signed messages are neither durable"),
+        ({"messages_signed": 9_999, "accounted": 9_999}, "fewer than 10000"),
+        ({"rejected": 28}, "28 messages were rejected, 29 were corrupted"),
+        ({"rejected": 30}, "30 messages were rejected"),
+        ({"anchored_paid": 0}, "no anchored station"),
+        ({"unproven_paid": 0}, "no unproven station"),
+        ({"paid": 7}, "do not add up"),
+        ({"carry": 96}, "do not add up"),
+        ({"audit_ok": False}, "the audit found a problem"),
+        ({"audit_root": b"x" * 32}, "the audit computed the root"),
+    ],
+)
+def test_each_flaw_is_named_alone(flaw, words):
+    found = problems(replace(GOOD, **flaw))
+    assert len(found) == 1
+    assert words in found[0]
