@@ -79,13 +79,30 @@ def test_the_boards_writer_makes_the_payload(case):
     version, kind, boot, seq, prev, time_ms, (source, uncertainty_ms), body = cbor.decode(payload)
     assert version == wire.VERSION
     written = WRITERS[kind](case, body)
-    made = wire.encode_payload(kind, boot, seq, prev, time_ms, source, uncertainty_ms, written)
+    made = wire.encode_payload(
+        kind=kind,
+        boot=boot,
+        seq=seq,
+        prev=prev,
+        time_ms=time_ms,
+        source=source,
+        uncertainty_ms=uncertainty_ms,
+        body=written,
+    )
     assert made == payload
 
 
 def write_hello(_, body):
     key, firmware, declared, duty, place, cell, antenna = body
-    return wire.hello_body(key, firmware, [tuple(d) for d in declared], duty, place, cell, antenna)
+    return wire.hello_body(
+        public_key=key,
+        firmware=firmware,
+        quantities=[tuple(one) for one in declared],
+        duty=duty,
+        place_commitment=place,
+        scoring_cell=cell,
+        antenna=antenna,
+    )
 
 
 def write_readings(case, body):
