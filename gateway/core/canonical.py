@@ -13,7 +13,8 @@ from typing import Any
 from gateway.core.cbor_profile import load
 from gateway.core.verdicts import Verdict
 
-_DIGITS_MAX = 78  # of 2**256
+AMOUNT_LIMIT = 1 << 256
+_DIGITS_MAX = 78
 
 
 class MalformedError(Exception):
@@ -77,6 +78,8 @@ def amount(value: Any, what: str) -> int:
         raise MalformedError(f"{what} is not decimal text")
     if len(value) > _DIGITS_MAX or (value[0] == "0" and value != "0"):
         raise MalformedError(f"{what} is too long or begins with 0")
+    if int(value) >= AMOUNT_LIMIT:
+        raise MalformedError(f"{what} is more than a claim can carry")
     return int(value)
 
 

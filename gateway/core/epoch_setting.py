@@ -30,6 +30,8 @@ from gateway.core.tables import parse_trig
 from gateway.core.verdicts import Verdict
 
 TRIG = "trig"
+# The year 4707. A bound for bundles from strangers: some emission schedules are powers of it.
+EPOCH_MAX = 1_000_000
 _RESTORE = "Restore the store from a backup, or take the bundle from its source again"
 
 
@@ -111,8 +113,9 @@ def _opening(encoded: bytes) -> EpochState:
 
 def _check_order(inputs: EpochInputs, opening: EpochState, genesis: Genesis) -> None:
     is_first = not inputs.opening
-    if inputs.epoch < genesis.epoch_zero_ms // DAY_MS:
-        raise _fault("The epoch cannot be closed", "it lies before the genesis", "order")
+    if not genesis.epoch_zero_ms // DAY_MS <= inputs.epoch <= EPOCH_MAX:
+        why = "it lies before the genesis or beyond all plans"
+        raise _fault(f"Epoch {inputs.epoch} cannot be closed", why, "order")
     if not is_first and inputs.epoch != opening.epoch + 1:
         why = f"the opening state belongs to epoch {opening.epoch}"
         raise _fault(f"Epoch {inputs.epoch} cannot be closed", why, "order")

@@ -2,7 +2,7 @@
 
 Flags are QARTOD's (IOOS, Manual for Real-Time Oceanographic Data Quality Control); the tests are
 gross range, rate of change and flat line, and completeness against the declared interval. Exact
-text: spec/rewards.md section 2. It knows one station's readings, not where they came from.
+text: spec/rewards.md section 10. It knows one station's readings, not where they came from.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from gateway.core import canonical
+from gateway.core import canonical, h3bits
 from gateway.core.canonical import (
     MalformedError,
     amount,
@@ -31,6 +31,7 @@ from gateway.core.model import AdmissionEntry, Declared
 from gateway.core.quality import Standing
 from gateway.core.ranges import Ranges
 from gateway.core.slots import StationClass
+from gateway.core.wire_bodies import SCORING_RESOLUTIONS
 
 VERSION = 1
 LATITUDE_E6_MAX = 90_000_000
@@ -193,7 +194,7 @@ def _station(value: Any) -> StationState:
         uint(fields[2], "a registration's epoch"),
         uint(fields[3], "a hello's seq"),
         tuple(_each(fields[4], _declared)),
-        uint(fields[5], "a scoring cell"),
+        _scoring_cell(fields[5]),
         octets(fields[6], (0, *_OWNER), "an owner"),
         uint(fields[7], "a claim's seq"),
         StationClass(fields[8]),
@@ -201,6 +202,13 @@ def _station(value: Any) -> StationState:
         _epoch_or_none(fields[10]),
         tuple(_each(fields[11], _standing)),
     )
+
+
+def _scoring_cell(value: Any) -> int:
+    cell = uint(value, "a scoring cell")
+    if not h3bits.is_valid_shape(cell) or h3bits.resolution(cell) not in SCORING_RESOLUTIONS:
+        raise MalformedError(f"{cell:x} is no scoring cell")
+    return cell
 
 
 def _declared(value: Any) -> Declared:
