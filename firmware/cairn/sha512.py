@@ -94,19 +94,22 @@ class Sha512:
 def _compress(state: "list[int]", block: bytes) -> "list[int]":
     w = [int.from_bytes(block[i : i + 8], "big") for i in range(0, _BLOCK_BYTES, 8)]
     a, b, c, d, e, f, g, h = state
+    bc = b ^ c
     for i in range(80):
         if i >= 16:
             w[i & 15] = _schedule(w, i)
-        # A word written twice side by side turns a rotation into one shift; bits above 64 are
-        # dropped at the end, since each integer operation on a board is an allocation.
+        # A word written twice side by side turns a rotation into one shift. What stands above 64
+        # bits is dropped once, at the end: sums carry upwards only, and each operation on such
+        # integers is an allocation on a board.
         ee = e * _REPEAT
-        k = int.from_bytes(_K[8 * i : 8 * i + 8], "big")
-        t = h + (((ee >> 14) ^ (ee >> 18) ^ (ee >> 41)) & _M) + (g ^ (e & (f ^ g))) + k + w[i & 15]
-        aa = a * _REPEAT
+        t = h + int.from_bytes(_K[8 * i : 8 * i + 8], "big") + w[i & 15]
+        t += ((ee >> 14) ^ (ee >> 18) ^ (ee >> 41)) + (g ^ (e & (f ^ g)))
         h, g, f = g, f, e
         e = (d + t) & _M
-        t += (((aa >> 28) ^ (aa >> 34) ^ (aa >> 39)) & _M) + ((a & b) | (c & (a | b)))
-        d, c, b = c, b, a
+        aa = a * _REPEAT
+        ab = a ^ b
+        t += ((aa >> 28) ^ (aa >> 34) ^ (aa >> 39)) + (b ^ (ab & bc))  # the majority of a, b, c
+        d, c, b, bc = c, b, a, ab
         a = t & _M
     mixed = (a, b, c, d, e, f, g, h)
     return [(state[i] + mixed[i]) & _M for i in range(8)]
@@ -119,7 +122,7 @@ def _schedule(w: "list[int]", i: int) -> int:
     ll = late * _REPEAT
     s0 = (ee >> 1) ^ (ee >> 8) ^ (early >> 7)
     s1 = (ll >> 19) ^ (ll >> 61) ^ (late >> 6)
-    return (w[i & 15] + (s0 & _M) + w[(i - 7) & 15] + (s1 & _M)) & _M
+    return (w[i & 15] + s0 + w[(i - 7) & 15] + s1) & _M
 
 
 sha512 = getattr(hashlib, "sha512", Sha512)
