@@ -8,6 +8,7 @@ the fleet hands in.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -36,7 +37,8 @@ class SimulatedBoard(base.Board):
     """Hardware of station `index`. Boot it with `power_on`; tasks run in `group`.
 
     drift_ppm: how much faster than true time its oscillator runs. held: a battery-backed clock
-    that knows UTC from the start.
+    that knows UTC from the start. wakes_ms: if not empty, timers of events fire only at these
+    times, ascending: a board that replays a recording wakes when something was recorded.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class SimulatedBoard(base.Board):
         *,
         drift_ppm: int = 0,
         held: bool = False,
+        wakes_ms: tuple[int, ...] = (),
         on_sign: Callable[[int, bytes], None] | None = None,
         on_restart: Callable[[int, str], None] | None = None,
     ) -> None:
@@ -63,6 +66,7 @@ class SimulatedBoard(base.Board):
         self._connect = connect
         self._drift_ppm = drift_ppm
         self._held = held
+        self._wakes_ms = wakes_ms
         self._on_sign = on_sign
         self._on_restart = on_restart
         self._random = stream(world.seed, "board", index)
@@ -94,6 +98,14 @@ class SimulatedBoard(base.Board):
         if duration_ms <= 0:
             return 0
         return duration_ms if not self._drift_ppm else self._true_ms(duration_ms)
+
+    def timer_ms(self, duration_ms: int) -> int | None:
+        """True time until a timer fires that was set to duration_ms; None: never."""
+        if not self._wakes_ms:
+            return self.world_ms(duration_ms)
+        now_ms = self._world.now_ms
+        position = bisect_left(self._wakes_ms, now_ms + self.world_ms(duration_ms))
+        return self._wakes_ms[position] - now_ms if position < len(self._wakes_ms) else None
 
     def _true_ms(self, duration_ms: int) -> int:
         # + 2: ticks are rounded down at both ends of the sleep.
@@ -158,8 +170,8 @@ class _BoardEvent(Event):
         self._board = board
 
     async def wait(self, timeout_ms: int | None) -> bool:
-        world_ms = None if timeout_ms is None else self._board.world_ms(timeout_ms)
-        return await super().wait(world_ms)
+        timer_ms = None if timeout_ms is None else self._board.timer_ms(timeout_ms)
+        return await super().wait(timer_ms)
 
 
 class ResponseStream(base.Stream):

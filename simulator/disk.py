@@ -29,6 +29,10 @@ class Disk(Files):
         """Cut the power in the changing call after the next `calls` ones."""
         self._calls_to_cut = calls
 
+    def disarm(self) -> None:
+        """Forget `arm`."""
+        self._calls_to_cut = None
+
     def cut(self) -> None:
         """Power is gone: every call raises Stopped until `power_on`."""
         self._powered = False

@@ -61,6 +61,7 @@ class Ledger:
     """Ground truth of one run; devices are known by their 16-byte ids."""
 
     def __init__(self) -> None:
+        self.signed_count = 0
         self._accounts: dict[bytes, Account] = {}
 
     def open_account(self, device: bytes, name: str) -> None:
@@ -70,6 +71,7 @@ class Ledger:
         """Note a message in the moment of its signature; to_be_signed is a Sig_structure."""
         account = self._accounts[device]
         seq = payload_of(cbor2.loads(to_be_signed)[3])[3]
+        self.signed_count += 1
         if seq in account.signed:
             account.reused.append(seq)
         account.signed[seq] = hashlib.sha256(to_be_signed).digest()
@@ -82,6 +84,15 @@ class Ledger:
         for first, last in ranges:
             account.promised.update(range(first, last + 1))
         account.refused.update(seq for seq, _ in refusals)
+
+    def unreceipted(self) -> list[tuple[str, int]]:
+        """Stations with a signed message that no receipt covers, and its seq."""
+        waiting = []
+        for account in self._accounts.values():
+            last = max(account.signed, default=0)
+            if account.promised_up_to < last:
+                waiting.append((account.name, account.promised_up_to + 1))
+        return waiting
 
     def compare(self, stored: Iterable[Stored]) -> tuple[Counts, list[Failure]]:
         """Check every promise against the store's content."""

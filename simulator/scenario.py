@@ -20,6 +20,7 @@ from simulator.sensors import ErrorShares
 SHIPPED = Path(__file__).parent / "scenarios"
 PPM = 1_000_000
 COUNT_MAX = 10_000_000
+DAY_MS = 86_400_000
 
 Table = TypeVar("Table")
 
@@ -43,6 +44,7 @@ class FleetOptions:
     power_on_within_s: int = field(default=60, metadata={"range": (1, 86_400)})
     held_clock_ppm: int = 0
     clock_drift_ppm_max: int = field(default=20, metadata={"range": (0, 500)})
+    outbox_bytes_max: int = field(default=524_288, metadata={"range": (65_536, 16_777_216)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,11 @@ class Scenario:
 
     @property
     def start_ms(self) -> int:
-        return (self.start - dt.date(1970, 1, 1)).days * 86_400_000
+        return (self.start - dt.date(1970, 1, 1)).days * DAY_MS
+
+    @property
+    def end_ms(self) -> int:
+        return self.start_ms + self.days * DAY_MS
 
 
 def load_scenario(name_or_path: str) -> Scenario:

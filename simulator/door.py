@@ -1,0 +1,329 @@
+"""Where the simulator meets the gateway; the only module of it that imports one.
+
+It plays the operator (network, keys, anchors) and the shell's surroundings: it hands arrivals over
+in batches, asks for the time, lets epochs close, and kills the gateway in the middle of a batch
+and opens it again on the same file.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cbor2
+
+from gateway.core.admission import Arrival
+from gateway.core.manifest import decode_manifest
+from gateway.core.model import Kind
+from gateway.core.operator import OperatorKind
+from gateway.core.quantities import parse_quantities
+from gateway.core.slots import StationClass
+from gateway.core.station_table import decode_stations
+from gateway.core.verdicts import Verdict
+from gateway.shell.network import NetworkKeys, create_network
+from gateway.shell.service import Gateway
+from gateway.shell.spec_files import read_spec
+from gateway.shell.store.base import Batch, StoredEpoch
+from gateway.shell.store.sqlite import SqliteStore
+from simulator.ledger import Stored, payload_of
+from simulator.network import Delivery
+from simulator.seeds import stream
+from simulator.sensors import Quantity
+from simulator.world import World
+
+SLOT_MS = 60_000
+BATCH_MAX = 64
+DATABASE = "cairn.db"
+# Not registered yet: the board keeps the message and sends it again.
+DEFERRED = frozenset({Verdict.UNREGISTERED, Verdict.WAITING_APPROVAL})
+HELD = frozenset({Verdict.OK, Verdict.NOT_EVALUATED, Verdict.DUPLICATE})
+
+
+class Crashed(BaseException):
+    """The gateway's process dies here; nothing of it may run on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What the network knows of one station's connection."""
+
+    device: bytes
+    net_tag: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EpochSummary:
+    """One closed epoch; amounts in base units, hashes as bytes. paid_rows: sum over stations."""
+
+    epoch: int
+    messages: int
+    emission: int
+    offered: int
+    paid: int
+    carry_before: int
+    carry_after: int
+    paid_rows: int
+    paid_unproven: int
+    stations: int
+    stations_paid: int
+    message_root: bytes
+    payout_root: bytes
+    manifest_hash: bytes
+
+
+class Door:
+    """One network, its gateway and its operator, on a SQLite file in `data_dir`.
+
+    deliver_down(station, tail, data) takes every downlink; station None means all of them.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        data_dir: Path,
+        epoch_zero_ms: int,
+        deliver_down: Callable[[bytes | None, str, bytes], None],
+    ) -> None:
+        self.verdicts: Counter[Verdict] = Counter()
+        self.corrupted_delivered = 0
+        self.corrupted_held = 0
+        self.corrupted_deferred = 0
+        self.crashes = 0
+        self._world = world
+        self._data_dir = data_dir
+        self._deliver_down = deliver_down
+        self._keys: NetworkKeys = create_network(
+            data_dir,
+            f"simulated-{world.seed}",
+            simulated=True,
+            epoch_zero_ms=epoch_zero_ms,
+            seed=world.seed,
+        )
+        self._senders: list[Sender] = []
+        self._inbox: list[tuple[int, Delivery]] = []
+        self._flush_due = False
+        self._random: random.Random = stream(world.seed, "door")
+        self._down_ms = 0
+        self._store: _MortalStore | None = None
+        self._gateway: Gateway | None = None
+        self._open()
+
+    @property
+    def genesis(self) -> bytes:
+        return self._keys.genesis_bytes
+
+    def is_up(self) -> bool:
+        return self._gateway is not None
+
+    def admit_sender(self, device: bytes, address: int) -> None:
+        """Register the next station's connection; the network tag hides its address."""
+        tag = hashlib.sha256(self._keys.network_id + address.to_bytes(4, "big")).digest()[:8]
+        self._senders.append(Sender(device, tag))
+
+    def anchor(self, device: bytes) -> None:
+        """The operator has audited this station by hand."""
+        self._running().operate(OperatorKind.ANCHOR, [device, 1], self._world.now_ms)
+
+    # ---- ingest
+
+    def arrive(self, station: int, delivery: Delivery) -> None:
+        """One message comes out of the network; lost if nobody is there to read it."""
+        if self._gateway is None:
+            return
+        self._inbox.append((station, delivery))
+        if len(self._inbox) >= BATCH_MAX:
+            self._flush()
+        elif not self._flush_due:
+            self._flush_due = True
+            slot_end_ms = (self._world.now_ms // SLOT_MS + 1) * SLOT_MS
+            self._world.call_at(slot_end_ms, self._end_of_slot)
+
+    def _end_of_slot(self) -> None:
+        self._flush_due = False
+        if self._inbox and self._gateway is not None:
+            self._flush()
+
+    def _flush(self) -> None:
+        batch, self._inbox = self._inbox, []
+        gateway = self._running()
+        arrivals = tuple(
+            Arrival(self._senders[station].device, delivery.data, self._senders[station].net_tag)
+            for station, delivery in batch
+        )
+        try:
+            verdicts = gateway.deliver(arrivals, self._world.now_ms)
+        except Crashed:
+            self._die()
+            return
+        for (_, delivery), verdict in zip(batch, verdicts, strict=True):
+            self.verdicts[verdict] += 1
+            if delivery.corrupted:
+                self.corrupted_delivered += 1
+                self.corrupted_held += verdict in HELD
+                self.corrupted_deferred += verdict in DEFERRED
+        for downlink in gateway.take_downlinks():
+            self._deliver_down(downlink.device or None, downlink.tail, downlink.data)
+
+    @property
+    def rejected(self) -> int:
+        """Arrivals that the gateway refused for good."""
+        return sum(n for v, n in self.verdicts.items() if v not in HELD | DEFERRED)
+
+    @property
+    def deferred(self) -> int:
+        """Arrivals from devices that were not registered yet."""
+        return sum(self.verdicts[verdict] for verdict in DEFERRED)
+
+    @property
+    def duplicates(self) -> int:
+        return self.verdicts[Verdict.DUPLICATE]
+
+    # ---- time service
+
+    def respond(self, request: bytes) -> bytes | None:
+        """Answer one HTTP request; None if the gateway is down."""
+        if self._gateway is None:
+            return None
+        nonce = _nonce_of(request)
+        if nonce is None:
+            return b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        body = self._gateway.answer_time(nonce, self._world.now_ms)
+        head = f"HTTP/1.0 200 OK\r\nContent-Type: application/cbor\r\nContent-Length: {len(body)}"
+        return head.encode() + b"\r\n\r\n" + body
+
+    # ---- crashes
+
+    def crash_in_next_batch(self, down_ms: int) -> None:
+        """Die inside the next commit, before or after it, and be back down_ms later."""
+        store = self._store
+        if store is not None:
+            store.arm(before=bool(self._random.randrange(2)))
+            self._down_ms = down_ms
+
+    def disarm(self) -> None:
+        """Forget a crash that has found no batch yet."""
+        if self._store is not None:
+            self._store.disarm()
+
+    def _die(self) -> None:
+        self.crashes += 1
+        # The process is gone: no goodbye to the store, only the operating system closes the file.
+        assert self._store is not None
+        self._store.abandon()
+        self._store = None
+        self._gateway = None
+        self._inbox.clear()
+        self._world.call_at(self._world.now_ms + self._down_ms, self._open)
+
+    def _open(self) -> None:
+        database = self._data_dir / DATABASE
+        self._store = _MortalStore(SqliteStore.create(database, self._keys.network_id))
+        self._gateway = Gateway.open(self._store, self._keys)
+
+    def _running(self) -> Gateway:
+        if self._gateway is None:
+            raise RuntimeError("the gateway is down")
+        return self._gateway
+
+    # ---- the end
+
+    def advance(self) -> None:
+        """Close every epoch that is due."""
+        self._running().advance(self._world.now_ms)
+
+    def epochs(self) -> tuple[EpochSummary, ...]:
+        """Every closed epoch, from the store: an outcome in memory dies with its gateway."""
+        store = self._running().store
+        closed = (store.epoch(number) for number in store.epoch_numbers())
+        return tuple(_summary(epoch) for epoch in closed if epoch is not None)
+
+    def next_close_ms(self) -> int:
+        """When the next epoch closes, in protocol time."""
+        return self._running().next_close()[1]
+
+    def stored(self) -> Iterator[Stored]:
+        """Every entry of the admission log with what its message says."""
+        assert self._store is not None
+        for logged in self._store.real.iterate():
+            payload = payload_of(cbor2.loads(logged.data).value[2])
+            kid = cbor2.loads(cbor2.loads(logged.data).value[0])[4]
+            covers = tuple(payload[7][:2]) if payload[1] == Kind.GAP else None
+            entry_id = logged.entry.message_id
+            yield Stored(entry_id, kid, payload[1], payload[3], covers)
+
+    def close(self) -> None:
+        if self._gateway is not None:
+            self._gateway.close()
+            self._gateway = None
+
+
+def load_quantities() -> dict[str, Quantity]:
+    """The quantities of this release by name."""
+    table = parse_quantities(read_spec("quantities.toml"))
+    return {q.name: Quantity(q.code, q.unit, q.resolution) for q in table.values()}
+
+
+def _summary(stored: StoredEpoch) -> EpochSummary:
+    manifest, rows = decode_manifest(stored.manifest), decode_stations(stored.outcome)
+    totals = manifest.totals
+    return EpochSummary(
+        epoch=stored.epoch,
+        messages=manifest.messages,
+        emission=totals.emission,
+        offered=totals.offered,
+        paid=totals.paid,
+        carry_before=totals.carry_before,
+        carry_after=totals.carry_after,
+        paid_rows=sum(row.paid for row in rows),
+        paid_unproven=sum(r.paid for r in rows if r.station_class is StationClass.UNPROVEN),
+        stations=len(rows),
+        stations_paid=sum(row.paid > 0 for row in rows),
+        message_root=manifest.message_root,
+        payout_root=manifest.payout_root,
+        manifest_hash=stored.manifest_hash,
+    )
+
+
+class _MortalStore:
+    """The real store, except that the process may die around one commit."""
+
+    def __init__(self, real: SqliteStore) -> None:
+        self.real = real
+        self._dies: str | None = None
+
+    def arm(self, *, before: bool) -> None:
+        self._dies = "before" if before else "after"
+
+    def disarm(self) -> None:
+        self._dies = None
+
+    def abandon(self) -> None:
+        self.real.close()
+
+    def commit(self, batch: Batch) -> None:
+        if self._dies == "before":
+            raise Crashed
+        self.real.commit(batch)
+        if self._dies == "after":
+            raise Crashed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+def _nonce_of(request: bytes) -> bytes | None:
+    first_line = request.split(b"\r\n", 1)[0].split(b" ")
+    if len(first_line) < 2 or not first_line[1].startswith(b"/v1/time?nonce="):
+        return None
+    text = first_line[1].removeprefix(b"/v1/time?nonce=")
+    try:
+        nonce = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+    except ValueError:
+        return None
+    return nonce if len(nonce) == 16 else None

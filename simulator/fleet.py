@@ -1,0 +1,212 @@
+"""Fleets: from a scenario and a seed to a report that says what happened and what was broken.
+
+It plans stations, runs them, and sums up. A run is a function of scenario and seed: the digest of
+two runs of one release is equal or there is a bug.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from simulator.board import key_seed
+from simulator.door import EpochSummary, load_quantities
+from simulator.ledger import Failure
+from simulator.places import Place, lay_out, scoring_cell
+from simulator.run import Progress, Run, RunOptions, StationPlan, place_commitment
+from simulator.scenario import Scenario
+from simulator.seeds import derive, happens, stream
+from simulator.sensors import NOISE_SD, Sample, WeatherStation
+from simulator.weather import Weather
+from simulator.world import Event, World
+
+
+@dataclass(frozen=True, slots=True)
+class FleetReport:
+    """What a run came to.
+
+    messages_durable: of the messages signed, those in the store; messages_dropped: those given up
+    under a signed gap, or never stored by the board itself. rejected: arrivals refused for good;
+    deferred: arrivals before their hello was known. failures: broken promises, empty if all is
+    well. replay: the command that repeats the run.
+    """
+
+    scenario: str
+    seed: int
+    stations: int
+    messages_signed: int
+    messages_durable: int
+    messages_dropped: int
+    rejected: int
+    deferred: int
+    corruptions: int
+    duplicates: int
+    resends: int
+    gateway_crashes: int
+    board_restarts: int
+    epochs: tuple[EpochSummary, ...]
+    failures: tuple[Failure, ...]
+    digest: str
+    replay: str
+
+
+def run_fleet(
+    scenario: Scenario, seed: int, data_dir: Path, progress: Progress | None = None
+) -> FleetReport:
+    """Run a scenario in a new network in `data_dir`, to the close of its last day.
+
+    progress(virtual ms since the start, messages signed) is called every ten virtual minutes.
+    TaskFailed is a bug in the code under test, named by seed and time.
+    """
+    start_ms = scenario.start_ms
+    options = RunOptions(
+        seed=seed,
+        data_dir=data_dir,
+        epoch_zero_ms=start_ms,
+        start_ms=start_ms,
+        end_ms=scenario.end_ms,
+        faults=scenario.faults,
+    )
+    run = Run(options, plan_stations(scenario, seed), progress)
+    run.execute()
+    replay = f"cairn fleet run --scenario {scenario.name} --seed {seed}"
+    return report_of(run, scenario.name, replay)
+
+
+def report_of(run: Run, name: str, replay: str) -> FleetReport:
+    """Sum up a finished run and close its gateway."""
+    door, counts = run.door, run.counts
+    epochs = door.epochs()
+    failures = [*run.failures, *_not_conserved(epochs)]
+    numbers = (
+        len(run.plans),
+        counts.signed,
+        counts.durable,
+        counts.dropped,
+        door.rejected,
+        door.duplicates,
+        run.resends,
+        door.crashes,
+        run.board_restarts,
+    )
+    report = FleetReport(
+        scenario=name,
+        seed=run.options.seed,
+        stations=len(run.plans),
+        messages_signed=counts.signed,
+        messages_durable=counts.durable,
+        messages_dropped=counts.dropped,
+        rejected=door.rejected,
+        deferred=door.deferred,
+        corruptions=door.corrupted_delivered,
+        duplicates=door.duplicates,
+        resends=run.resends,
+        gateway_crashes=door.crashes,
+        board_restarts=run.board_restarts,
+        epochs=epochs,
+        failures=tuple(failures),
+        digest=_digest(epochs, numbers),
+        replay=replay,
+    )
+    door.close()
+    return report
+
+
+def _digest(epochs: tuple[EpochSummary, ...], numbers: tuple[int, ...]) -> str:
+    digest = hashlib.sha256(repr(numbers).encode())
+    for epoch in epochs:
+        digest.update(epoch.message_root + epoch.payout_root + epoch.manifest_hash)
+    return digest.hexdigest()
+
+
+def _not_conserved(epochs: tuple[EpochSummary, ...]) -> list[Failure]:
+    failures = []
+    carry = 0
+    for epoch in epochs:
+        whole = epoch.emission + epoch.carry_before == epoch.paid + epoch.carry_after
+        if not whole or epoch.carry_before != carry or epoch.paid != epoch.paid_rows:
+            failures.append(Failure("sums conserve", f"epoch {epoch.epoch}: {epoch}"))
+        carry = epoch.carry_after
+    return failures
+
+
+def plan_stations(scenario: Scenario, seed: int) -> list[StationPlan]:
+    """Decide everything about every station; draws depend on the seed and the index alone."""
+    fleet = scenario.fleet
+    places = lay_out(stream(seed, "places"), scenario.town, fleet.stations, fleet.close_stations)
+    field = Weather(
+        seed,
+        [place.lat_deg for place in places],
+        [place.lon_deg for place in places],
+        [place.height_m for place in places],
+        mean_c=scenario.weather.mean_c,
+    )
+    return [_plan(scenario, seed, index, place, field) for index, place in enumerate(places)]
+
+
+def _plan(scenario: Scenario, seed: int, index: int, place: Place, field: Weather) -> StationPlan:
+    fleet = scenario.fleet
+    generator = stream(seed, "station", index)
+    drift_ppm = generator.randint(-fleet.clock_drift_ppm_max, fleet.clock_drift_ppm_max)
+    power_on_ms = scenario.start_ms + generator.randrange(fleet.power_on_within_s * 1_000)
+    held = happens(generator, fleet.held_clock_ppm)
+    # An operator anchors stations that he has seen working.
+    anchored = index < fleet.anchored
+    error_class = "healthy" if anchored else scenario.errors.draw(generator)
+    quantities = load_quantities()
+    station = WeatherStation(
+        stream(seed, "sensors", index), error_class, quantities, scenario.start_ms
+    )
+    return StationPlan(
+        name=f"station {index}",
+        key_seed=key_seed(seed, index),
+        scoring_cell=scoring_cell(place.lat_deg, place.lon_deg),
+        place_commitment=place_commitment(
+            derive(seed, "salt", index), place.lat_deg, place.lon_deg
+        ),
+        quantities=tuple(
+            sorted(
+                (quantity.code, 0, fleet.sample_interval_s * 1_000)
+                for name, quantity in quantities.items()
+                if name in NOISE_SD
+            )
+        ),
+        sample_interval_ms=fleet.sample_interval_s * 1_000,
+        samples_per_message=fleet.samples_per_message,
+        sampler=partial(_WeatherSampler, field, index, station, scenario.end_ms),
+        status_interval_ms=fleet.status_interval_s * 1_000,
+        owner=_owner(scenario, seed, index),
+        anchored=anchored,
+        power_on_ms=power_on_ms,
+        drift_ppm=drift_ppm,
+        held=held,
+        outbox_bytes_max=fleet.outbox_bytes_max,
+    )
+
+
+def _owner(scenario: Scenario, seed: int, index: int) -> bytes | None:
+    fleet = scenario.fleet
+    without = range(fleet.anchored, fleet.anchored + fleet.without_owner)
+    if index in without:
+        return None
+    return derive(seed, "owner", index % (fleet.owners or fleet.stations))[:20]
+
+
+class _WeatherSampler:
+    """One station's sensors in one world. After the last day the fleet measures no more."""
+
+    def __init__(
+        self, field: Weather, index: int, station: WeatherStation, end_ms: int, world: World
+    ) -> None:
+        self._field = field
+        self._index = index
+        self._station = station
+        self._end_ms = end_ms
+        self._world = world
+
+    async def sample(self) -> list[Sample]:
+        if self._world.now_ms >= self._end_ms:
+            await Event(self._world).wait(None)
+        return self._station.read(self._field, self._index, self._world.now_ms)
