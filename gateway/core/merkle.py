@@ -8,63 +8,76 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
+from typing import Protocol
 
-from Crypto.Hash import keccak as pycryptodome_keccak
+from Crypto.Hash import keccak
 
 OWNER_BYTES = 20
 HASH_BYTES = 32
 EMPTY_ROOT = bytes(HASH_BYTES)
 # A tree of 2**64 owners cannot exist; longer proofs are noise.
 PROOF_NODES_MAX = 64
-_AMOUNT_BITS = 256
+_AMOUNT_END = 1 << 256
 _ADDRESS_PAD = bytes(12)
 
-Keccak = Callable[[bytes], bytes]
+
+class Digest(Protocol):
+    """A hash object as both libraries make it."""
+
+    def digest(self) -> bytes: ...
 
 
-def pycryptodome_keccak256(data: bytes) -> bytes:
-    """Keccak-256 by pycryptodome: everywhere, about a third as fast as safe-pysha3."""
-    return pycryptodome_keccak.new(digest_bits=256, data=data).digest()
+NewKeccak = Callable[[bytes], Digest]
 
 
-def pysha3_keccak256() -> Keccak | None:
-    """Return Keccak-256 by safe-pysha3, which has wheels for Linux only, or None without it."""
+def pycryptodome_keccak(data: bytes) -> Digest:
+    """Keccak-256 over `data` by pycryptodome: everywhere, about a third as fast as safe-pysha3."""
+    return keccak.new(digest_bits=256, data=data)
+
+
+def pysha3_keccak() -> NewKeccak | None:
+    """Return Keccak-256 of safe-pysha3, which has wheels for Linux only, or None without it."""
     try:
-        new = import_module("sha3").keccak_256
+        new: NewKeccak = import_module("sha3").keccak_256
     except ImportError:
         return None
-
-    def keccak256(data: bytes) -> bytes:
-        digest: bytes = new(data).digest()
-        return digest
-
-    return keccak256
+    return new
 
 
-keccak256: Keccak = pysha3_keccak256() or pycryptodome_keccak256
+# The constructor itself, not a function around it: a tree is three hashes a leaf and little else.
+new_keccak: NewKeccak = pysha3_keccak() or pycryptodome_keccak
 
 
-def leaf_hash(owner: bytes, amount: int) -> bytes:
-    """Return the leaf of (owner, amount): keccak twice over their ABI encoding.
+def leaf_hashes(leaves: Iterable[tuple[bytes, int]]) -> list[bytes]:
+    """Return the leaf of each (owner, amount): keccak twice over their ABI encoding.
 
     An owner that is not 20 bytes or an amount outside uint256 is a caller's bug: ValueError.
     """
-    if len(owner) != OWNER_BYTES or not 0 <= amount < 1 << _AMOUNT_BITS:
-        raise ValueError(f"no leaf: owner {owner.hex()}, amount {amount}")
-    return keccak256(keccak256(_ADDRESS_PAD + owner + amount.to_bytes(HASH_BYTES, "big")))
+    new = new_keccak
+    hashes = []
+    for owner, amount in leaves:
+        if len(owner) != OWNER_BYTES or not 0 <= amount < _AMOUNT_END:
+            raise ValueError(f"no leaf: owner {owner.hex()}, amount {amount}")
+        inner = new(_ADDRESS_PAD + owner + amount.to_bytes(HASH_BYTES, "big")).digest()
+        hashes.append(new(inner).digest())
+    return hashes
 
 
 class Tree:
-    """The tree over `leaves`, pairs of a 20-byte owner and an amount; each owner once."""
+    """The tree over `leaves`, pairs of a 20-byte owner and an amount; each owner once.
+
+    amounts: amount by owner; nodes: 2n - 1 hashes, root first; index: owner's place in nodes.
+    """
 
     def __init__(self, leaves: Iterable[tuple[bytes, int]]) -> None:
-        self.amounts = dict(rows := list(leaves))
+        rows = list(leaves)
+        self.amounts = dict(rows)
         if len(self.amounts) != len(rows):
             raise ValueError("an owner is given twice")
-        hashed = sorted([(leaf_hash(owner, amount), owner) for owner, amount in rows])
-        size = max(2 * len(hashed) - 1, 0)
-        self.index = {owner: size - 1 - rank for rank, (_, owner) in enumerate(hashed)}
-        self.nodes = _nodes([leaf for leaf, _ in hashed])
+        hashes = leaf_hashes(rows)
+        order = sorted(range(len(rows)), key=hashes.__getitem__, reverse=True)
+        self.index = {rows[row][0]: at for at, row in enumerate(order, max(len(rows) - 1, 0))}
+        self.nodes = _nodes([hashes[row] for row in order])
 
     @property
     def root(self) -> bytes:
@@ -84,22 +97,31 @@ def verify(root: bytes, owner: bytes, amount: int, proof: Sequence[bytes]) -> bo
     """Say whether `proof` leads from (owner, amount) to `root`; any input, never an exception."""
     if len(root) != HASH_BYTES or root == EMPTY_ROOT or len(proof) > PROOF_NODES_MAX:
         return False
-    if len(owner) != OWNER_BYTES or not 0 <= amount < 1 << _AMOUNT_BITS:
+    if len(owner) != OWNER_BYTES or not 0 <= amount < _AMOUNT_END:
         return False
-    node = leaf_hash(owner, amount)
+    (node,) = leaf_hashes([(owner, amount)])
     for sibling in proof:
         if len(sibling) != HASH_BYTES:
             return False
-        node = keccak256(node + sibling if node < sibling else sibling + node)
+        node = new_keccak(node + sibling if node < sibling else sibling + node).digest()
     return node == root
 
 
 def _nodes(leaves: list[bytes]) -> list[bytes]:
-    """Return the 2n - 1 nodes, root first, over leaves that are sorted ascending."""
-    count = len(leaves)
-    nodes = [b""] * (count - 1) + leaves[::-1]
-    hash_pair = keccak256
-    for parent in range(count - 2, -1, -1):
-        left, right = nodes[2 * parent + 1], nodes[2 * parent + 2]
-        nodes[parent] = hash_pair(left + right if left < right else right + left)
+    """Return the 2n - 1 nodes, root first, over leaves in the order they have at the end."""
+    new = new_keccak
+    done = len(leaves) - 1
+    nodes = [b""] * done + leaves
+    # All nodes behind `done` are there, so every parent from done // 2 on can be made at once.
+    while done > 0:
+        first = done // 2
+        lefts, rights = (
+            nodes[2 * first + 1 : 2 * done : 2],
+            nodes[2 * first + 2 : 2 * done + 1 : 2],
+        )
+        nodes[first:done] = [
+            new(left + right if left < right else right + left).digest()
+            for left, right in zip(lefts, rights, strict=True)
+        ]
+        done = first
     return nodes

@@ -51,6 +51,9 @@ def test_equal_terms_report_the_pool_share(rules):
     allocation = allocate(150 * TOKEN, [Share(b"a", 7, 1_000, PPM, PROVEN)], rules)[b"a"]
     assert allocation.pool_share == allocation.rate_cap
     assert allocation.bound is Verdict.PAID_POOL_SHARE
+    allocation = allocate(0, [Share(b"a", 7, 1_000, 20_000, UNPROVEN)], rules)[b"a"]
+    assert allocation.pool_share == allocation.unproven_share == 0
+    assert allocation.bound is Verdict.PAID_POOL_SHARE
 
 
 def test_nothing_to_divide_and_nobody_to_pay(rules):
