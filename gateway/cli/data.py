@@ -7,18 +7,23 @@ from pathlib import Path
 
 from gateway.cli.options import load_settings
 from gateway.shell.errors import Code, OperatorFault
-from gateway.shell.network import DATABASE, NetworkKeys, load_network
+from gateway.shell.network import DATABASE, Network, NetworkKeys, load_keys, load_network
+from gateway.shell.settings import Loaded
 from gateway.shell.store.base import Store, StoredEpoch
 from gateway.shell.store.sqlite import SqliteStore
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """An opened data directory; `policy` is the admission policy's word."""
+    """An opened data directory. No key has been read; `keys` does that."""
 
-    keys: NetworkKeys
+    network: Network
     store: Store
-    policy: str
+    loaded: Loaded
+
+    def keys(self) -> NetworkKeys:
+        """The network with the keys that a gateway signs with."""
+        return load_keys(self.network.folder, self.loaded.keys_dir)
 
 
 @contextmanager
@@ -26,15 +31,15 @@ def opened(data_dir: Path | None) -> Iterator[Data]:
     """Open the network and the database that the settings name, and close them again."""
     loaded = load_settings(data_dir=data_dir)
     settings = loaded.settings
-    keys = load_network(settings.data_dir, loaded.keys_dir)
+    network = load_network(settings.data_dir)
     store = SqliteStore.open(
         settings.data_dir / DATABASE,
-        keys.network_id,
+        network.network_id,
         busy_timeout_ms=settings.store_busy_timeout_ms,
         samples_max=settings.refused_samples_max,
     )
     try:
-        yield Data(keys, store, settings.admission_policy)
+        yield Data(network, store, loaded)
     finally:
         store.close()
 

@@ -36,8 +36,7 @@ def problems(facts: DemoFacts) -> list[str]:
         (not facts.broken, f"promises broken: {'; '.join(facts.broken)}"),
         (
             facts.accounted == facts.messages_signed,
-            f"{facts.messages_signed - facts.accounted} signed messages are neither durable nor"
-            " covered by a signed gap",
+            f"{facts.messages_signed - facts.accounted} signed messages are unaccounted for",
         ),
         (
             facts.messages_signed >= MESSAGES_MIN,
@@ -51,8 +50,7 @@ def problems(facts: DemoFacts) -> list[str]:
         (facts.unproven_paid > 0, "no unproven station was paid"),
         (
             facts.paid + facts.carry == facts.pool + facts.carry_before,
-            f"{facts.paid} paid and {facts.carry} carried do not add up to {facts.pool} of pool"
-            f" and {facts.carry_before} carried before",
+            f"paid {facts.paid} + carry {facts.carry} is not what there was",
         ),
         (facts.audit_ok, "the audit found a problem"),
         (

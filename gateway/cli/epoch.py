@@ -33,8 +33,9 @@ def close(number: int | None, data_dir: Path | None, as_json: bool) -> None:
     from gateway.shell.service import Gateway
 
     with opened(data_dir) as data:
-        gateway = Gateway.open(data.store, data.keys, Policy(data.policy))
-        simulated = data.keys.genesis.simulated
+        policy = Policy(data.loaded.settings.admission_policy)
+        gateway = Gateway.open(data.store, data.keys(), policy)
+        simulated = data.network.genesis.simulated
         closed = _close_up_to(gateway, number, simulated=simulated)
         summaries = [_summary(_stored(gateway, one)) for one in closed]
     if as_json:

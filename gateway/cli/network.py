@@ -59,16 +59,16 @@ def show(data_dir: Path | None, as_json: bool) -> None:
 def _show(folder: Path, keys_folder: Path, as_json: bool) -> None:
     from gateway.shell.network import key_files, load_network
 
-    keys = load_network(folder, keys_folder)
-    genesis = keys.genesis
+    found = load_network(folder)
+    genesis = found.genesis
     facts = {
         "name": genesis.name,
-        "network_id": keys.network_id.hex(),
+        "network_id": found.network_id.hex(),
         "root_key": genesis.root_key.hex(),
         "epoch_zero": genesis.epoch_zero_ms // DAY_MS,
         "rules_hash": genesis.rules_hash.hex(),
         "simulated": genesis.simulated,
-        "genesis": keys.genesis_bytes.hex(),
+        "genesis": found.genesis_bytes.hex(),
         "key_files": {role: str(path) for role, path in key_files(keys_folder).items()},
     }
     if as_json:

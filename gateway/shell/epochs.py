@@ -11,9 +11,9 @@ from gateway.core.genesis import DAY_MS
 from gateway.core.operator import OperatorEvent, RulesChange
 from gateway.core.operator_state import rules_in_force
 from gateway.core.rules import Rules, parse_rules
-from gateway.core.station_table import encode_stations
 from gateway.core.state import decode_state
-from gateway.shell.network import NetworkKeys, find_rules, read_pinned
+from gateway.core.station_table import encode_stations
+from gateway.shell.network import Network, find_rules, read_pinned
 from gateway.shell.store.base import Store, StoredEpoch
 
 
@@ -38,26 +38,26 @@ class Span:
     operator_last: int
 
 
-def rules_named(keys: NetworkKeys, events: list[OperatorEvent], epoch: int) -> tuple[int, bytes]:
+def rules_named(network: Network, events: list[OperatorEvent], epoch: int) -> tuple[int, bytes]:
     """Serial and hash of an epoch's rules."""
     changes = [
         (event.body.first_epoch, event.body.rules_hash)
         for event in events
         if isinstance(event.body, RulesChange) and event.time_ms < end_ms(epoch)
     ]
-    return rules_in_force(keys.genesis, changes, epoch)
+    return rules_in_force(network.genesis, changes, epoch)
 
 
-def load_rules(keys: NetworkKeys, digest: bytes) -> tuple[bytes, Rules]:
+def load_rules(network: Network, digest: bytes) -> tuple[bytes, Rules]:
     """The rules with this hash; OperatorFault or RulesError if they cannot be had."""
-    text = find_rules(keys.folder, digest)
+    text = find_rules(network.folder, digest)
     return text, parse_rules(text)
 
 
-def rules_for(keys: NetworkKeys, events: list[OperatorEvent], epoch: int) -> RulesInForce:
+def rules_for(network: Network, events: list[OperatorEvent], epoch: int) -> RulesInForce:
     """The rules of an epoch."""
-    serial, digest = rules_named(keys, events, epoch)
-    return RulesInForce(serial, *load_rules(keys, digest))
+    serial, digest = rules_named(network, events, epoch)
+    return RulesInForce(serial, *load_rules(network, digest))
 
 
 def end_ms(epoch: int) -> int:
@@ -70,7 +70,7 @@ def due_ms(epoch: int, rules: Rules) -> int:
     return end_ms(epoch) + rules.epoch.close_after_ms
 
 
-def epoch_inputs(store: Store, keys: NetworkKeys, span: Span, rules_text: bytes) -> EpochInputs:
+def epoch_inputs(store: Store, network: Network, span: Span, rules_text: bytes) -> EpochInputs:
     """Everything that decides an epoch, read from the store."""
     before = _epoch_before(store, span)
     opening = before.closing if before else b""
@@ -78,13 +78,13 @@ def epoch_inputs(store: Store, keys: NetworkKeys, span: Span, rules_text: bytes)
     wanted = [entry.message_id for entry in admission]
     wanted += [entry.message_id for entry in decode_state(opening).pending]
     return EpochInputs(
-        genesis=keys.genesis_bytes,
-        statements=keys.statements,
+        genesis=network.genesis_bytes,
+        statements=network.statements,
         epoch=span.epoch,
         rules_serial=span.rules,
         rules_text=rules_text,
-        quantities_text=read_pinned(keys.folder, "quantities.toml"),
-        tables={"trig": read_pinned(keys.folder, "tables/trig.csv")},
+        quantities_text=read_pinned(network.folder, "quantities.toml"),
+        tables={"trig": read_pinned(network.folder, "tables/trig.csv")},
         opening=opening,
         previous_manifest=before.manifest_hash if before else ZERO_HASH,
         admission=admission,
@@ -137,10 +137,10 @@ def span_of(stored: StoredEpoch) -> Span:
     )
 
 
-def next_epoch(store: Store, keys: NetworkKeys) -> int:
+def next_epoch(store: Store, network: Network) -> int:
     """The number of the epoch that closes next."""
     numbers = store.epoch_numbers()
-    return numbers[-1] + 1 if numbers else keys.genesis.epoch_zero_ms // DAY_MS
+    return numbers[-1] + 1 if numbers else network.genesis.epoch_zero_ms // DAY_MS
 
 
 def next_span(store: Store, epoch: int, rules: int) -> Span:

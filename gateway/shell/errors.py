@@ -10,7 +10,7 @@ from enum import StrEnum
 class Code(StrEnum):
     """Every fault that the shell raises. A code never changes its meaning."""
 
-    BUNDLE_UNREADABLE = "bundle_unreadable"
+    BENCH_IMPOSSIBLE = "bench_impossible"
     CONFIG_INVALID = "config_invalid"
     CONFIG_UNKNOWN = "config_unknown"
     CONFIG_UNREADABLE = "config_unreadable"
@@ -28,9 +28,8 @@ class Code(StrEnum):
     NETWORK_DAMAGED = "network_damaged"
     NETWORK_MISSING = "network_missing"
     NETWORK_SEEDED = "network_seeded"
-    NODE_MISSING = "node_missing"
     OWNER_UNKNOWN = "owner_unknown"
-    RULES_INVALID = "rules_invalid"
+    READINGS_INVALID = "readings_invalid"
     RULES_UNKNOWN = "rules_unknown"
     SCENARIO_INVALID = "scenario_invalid"
     STATION_UNKNOWN = "station_unknown"

@@ -36,22 +36,28 @@ _KEY_ROLES = (Role.ROOT, Role.GATEWAY, Role.OPERATOR)
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkKeys:
-    """What a gateway needs to act for a network.
+class Network:
+    """What anybody may know of a network.
 
-    folder: its data directory; statements: exact bytes, root-signed.
+    folder: its data directory; statements: exact bytes, root-signed, the gateway key's first.
     """
 
     folder: Path
     genesis: Genesis
     genesis_bytes: bytes
     statements: tuple[bytes, ...]
-    gateway: SigningKey
-    operator: SigningKey
 
     @property
     def network_id(self) -> bytes:
         return self.genesis.network_id()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkKeys(Network):
+    """A network with the keys that a gateway needs to act for it."""
+
+    gateway: SigningKey
+    operator: SigningKey
 
 
 def create_network(
@@ -88,21 +94,28 @@ def create_network(
     write_whole(folder / "statements.cbor", encode(statements))
     # Last: a directory without a genesis is no network, whatever else a crash left in it.
     write_whole(folder / "genesis.cbor", genesis.encode())
-    return load_network(folder, keys_folder)
+    return load_keys(folder, keys_folder)
 
 
-def load_network(folder: Path, keys_folder: Path | None = None) -> NetworkKeys:
-    """Read a network and its gateway and operator keys; the root key is not needed to run."""
-    keys_folder = keys_folder or folder / "keys"
+def load_network(folder: Path) -> Network:
+    """Read what a data directory says of its network; no key is opened."""
     genesis_bytes = _read(folder / "genesis.cbor")
     genesis = Genesis.decode(genesis_bytes)
     if isinstance(genesis, Verdict):
         raise _damaged(folder / "genesis.cbor", f"It is no genesis ({genesis.name.lower()}).")
+    statements = _read_statements(folder / "statements.cbor")
+    return Network(folder, genesis, genesis_bytes, statements)
+
+
+def load_keys(folder: Path, keys_folder: Path | None = None) -> NetworkKeys:
+    """Read a network and its gateway and operator keys; the root key is not needed to run."""
+    network = load_network(folder)
+    keys_folder = keys_folder or folder / "keys"
     return NetworkKeys(
-        folder,
-        genesis,
-        genesis_bytes,
-        _read_statements(folder / "statements.cbor"),
+        network.folder,
+        network.genesis,
+        network.genesis_bytes,
+        network.statements,
         _read_key(_key_path(keys_folder, Role.GATEWAY)),
         _read_key(_key_path(keys_folder, Role.OPERATOR)),
     )

@@ -9,7 +9,7 @@ from gateway.core.genesis import DAY_MS, Genesis
 from gateway.core.rules import RulesError, rules_hash
 from gateway.core.statements import open_statement
 from gateway.shell.errors import Code, OperatorFault
-from gateway.shell.network import create_network, find_rules, load_network
+from gateway.shell.network import create_network, find_rules, load_keys
 from gateway.shell.spec_files import read_spec
 
 ZERO = 20_000 * DAY_MS
@@ -28,7 +28,7 @@ def fault_of(action) -> OperatorFault:
 
 def test_a_network_comes_back_as_it_was_made(tmp_path: Path):
     made = make(tmp_path / "n")
-    again = load_network(tmp_path / "n")
+    again = load_keys(tmp_path / "n")
     assert again.genesis == made.genesis
     assert again.genesis_bytes == made.genesis.encode()
     assert again.statements == made.statements
@@ -82,13 +82,13 @@ def test_without_a_seed_two_networks_share_no_key(tmp_path: Path):
 def test_the_gateway_runs_without_the_root_key(tmp_path: Path):
     make(tmp_path)
     (tmp_path / "keys" / "root.key").unlink()
-    assert load_network(tmp_path).genesis.name == "test"
+    assert load_keys(tmp_path).genesis.name == "test"
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path):
     make(tmp_path)
     (tmp_path / "keys" / "gateway.key").chmod(0o640)
-    fault = fault_of(lambda: load_network(tmp_path))
+    fault = fault_of(lambda: load_keys(tmp_path))
     assert fault.code == Code.KEYS_READABLE
     assert "chmod 600" in fault.do
 
@@ -113,7 +113,7 @@ def test_what_is_missing_or_damaged_is_named(tmp_path: Path, file, content, code
         path.unlink()
     else:
         path.write_bytes(content)
-    fault = fault_of(lambda: load_network(tmp_path))
+    fault = fault_of(lambda: load_keys(tmp_path))
     assert fault.code == code
     assert path.name in fault.what + fault.why
 
