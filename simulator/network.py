@@ -82,6 +82,7 @@ class Network:
     _healed: bool = False
     _partitions: list[Partition] = field(init=False)
     _generators: dict[int, random.Random] = field(default_factory=dict)
+    _newest_ms: dict[tuple[int, bool], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         generator = stream(self.seed, "partitions")
@@ -104,7 +105,7 @@ class Network:
         if generator is None:
             generator = self._generators[station] = stream(self.seed, "link", station)
         faults = self.faults
-        latency_ms = generator.randrange(LATENCY_MS_MIN, LATENCY_MS_MAX)
+        latency_ms = self._in_order(station, now_ms, generator, up=up)
         if self._healed or now_ms < self.start_ms + faults.from_minute * 60_000:
             return [Delivery(latency_ms, data, corrupted=False)]
         if happens(generator, faults.drop_ppm):
@@ -115,6 +116,12 @@ class Network:
             self.counts.duplicated += 1
             copies.append(self._copy(generator, data, latency_ms, up=up))
         return copies
+
+    def _in_order(self, station: int, now_ms: int, generator: random.Random, *, up: bool) -> int:
+        """Latency of a connection, which overtakes nothing; only the fault `reorder` does."""
+        at_ms = now_ms + generator.randrange(LATENCY_MS_MIN, LATENCY_MS_MAX)
+        at_ms = self._newest_ms[station, up] = max(at_ms, self._newest_ms.get((station, up), 0))
+        return at_ms - now_ms
 
     def _copy(
         self, generator: random.Random, data: bytes, latency_ms: int, *, up: bool

@@ -36,8 +36,10 @@ from simulator.world import World
 
 MINUTE_MS = 60_000
 PROGRESS_STEP_MS = 10 * MINUTE_MS
-# After the faults stop, this long may pass until every message has its receipt.
-DRAIN_MS_MAX = 150 * MINUTE_MS
+# After the faults stop, this long may pass until every message has its receipt: a board sends
+# again after two reporting intervals, and may notice that only with its next status. Less than
+# an epoch waits before it closes.
+DRAIN_MS_MAX = 170 * MINUTE_MS
 TIME_HOST = "gateway.invalid"
 CONNECT_MS_MAX = 100
 ARMED_CALLS_MAX = 6

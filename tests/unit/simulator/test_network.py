@@ -25,6 +25,16 @@ def test_without_faults_everything_arrives_once_and_whole():
     assert all(quiet.reachable(station, HOUR_MS) for station in range(10))
 
 
+def test_a_connection_keeps_its_order_and_only_the_fault_breaks_it():
+    def arrivals(faults):
+        line = network(faults)
+        return [ms + line.carry(2, b"x", ms, up=True)[0].delay_ms for ms in range(0, 9_000, 30)]
+
+    kept, broken = arrivals(Faults()), arrivals(Faults(reorder_ppm=100_000))
+    assert kept == sorted(kept)
+    assert broken != sorted(broken)
+
+
 def test_counts_are_what_came_out():
     poor = network(
         Faults(drop_ppm=200_000, duplicate_ppm=100_000, reorder_ppm=50_000, corrupt_ppm=30_000)
