@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.bench_rewards import BenchError, measure_rewards
 from gateway.core.merkle import Tree
 from gateway.settlement.claims import tree_dump
 
@@ -59,3 +60,24 @@ def test_the_lock_names_one_version_and_no_host(repo_root):
     assert tree["version"] == "1.0.8"
     assert tree["integrity"].startswith("sha512-")
     assert not any("resolved" in package for package in packages.values())
+
+
+def test_the_benchmark_reports_one_object(node_modules, repo_root):
+    result = measure_rewards(
+        repo_root / "spec", node_modules("npm"), leaves=300, rounds=1, stations=400
+    )
+    assert json.loads(json.dumps(result)) == result
+    (bar,) = result["bars"]
+    assert bar["met"] == (bar["value"] >= bar["bar"] == 20)
+    assert len(result["ours_s"]) == len(result["openzeppelin_s"]) == 1
+    million = result["one_million"]
+    assert million["stations"] == 400
+    assert 0 < million["holders"] <= 400
+    assert million["peak_memory_mb"] > 10
+
+
+def test_the_benchmark_says_what_is_missing(require_component, repo_root, tmp_path):
+    require_component("node")
+    with pytest.raises(BenchError, match=r"merkle-tree is absent\. Install Node") as caught:
+        measure_rewards(repo_root / "spec", tmp_path, leaves=1)
+    assert caught.value.code == "bench_impossible"
