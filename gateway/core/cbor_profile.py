@@ -52,8 +52,9 @@ def encode(value: object) -> bytes:
 def load(data: bytes) -> Any | Verdict:
     """The value in `data`, arrays as lists, or the verdict on its first violation.
 
-    A value may still hold floats, booleans, undefined, simple values, bignum-free integers of 65
-    bits and maps: all re-encode. Whoever reads it checks each type, or asks `violation`.
+    A value may still hold floats, booleans, undefined, simple values, integers of 65 bits, maps
+    and an empty array one level too deep: all re-encode. Whoever reads it checks each type, or
+    asks `violation`.
     """
     try:
         value = cbor2.loads(
