@@ -16,7 +16,7 @@ def export() -> None:
 @export.command()
 @click.argument("number", metavar="EPOCH", type=click.IntRange(0))
 @click.option(
-    "--out", type=PATH, default=None, help="File to write. Default: bundles/EPOCH.cairn in the data."
+    "--out", type=PATH, default=None, help="File. Default: bundles/EPOCH.cairn in the data."
 )
 @data_option
 @json_option

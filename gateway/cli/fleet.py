@@ -39,9 +39,7 @@ def fleet() -> None:
 @_fleet_data
 @json_option
 @click.pass_context
-def run(
-    ctx: click.Context, scenario: str, seed: int, data_dir: Path, as_json: bool
-) -> None:
+def run(ctx: click.Context, scenario: str, seed: int, data_dir: Path, as_json: bool) -> None:
     """Simulate a fleet to the close of its last day. The same seed gives the same digest."""
     from gateway.cli.fleet_run import simulate
 
@@ -56,9 +54,7 @@ def run(
 @_fleet_data
 @json_option
 @click.pass_context
-def replay(
-    ctx: click.Context, csv_path: Path, data_dir: Path, as_json: bool
-) -> None:
+def replay(ctx: click.Context, csv_path: Path, data_dir: Path, as_json: bool) -> None:
     """Sign and send recorded readings as if boards had measured them.
 
     Columns: station, unix_time, lat, lon, then quantities with their unit in brackets, for

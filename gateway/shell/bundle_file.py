@@ -18,6 +18,9 @@ from gateway.shell.errors import Code, OperatorFault
 LEVEL = 9
 FILE_BYTES_MAX = RAW_BYTES_MAX
 SUFFIX = ".cairn"
+_CHECKSUM_BYTES = 4
+# A damaged frame may claim to expand without bound: looked at after every so many bytes.
+_SALVAGE_STEP_BYTES = 1024
 
 
 def compress(raw: bytes) -> bytes:
@@ -30,14 +33,16 @@ def compress(raw: bytes) -> bytes:
 def decompress(packed: bytes, raw_size: int) -> bytes:
     """The raw_size bytes in one zstd frame; ValueError for anything else.
 
-    The size in the frame is compared before a byte is allocated.
+    The size in the frame is compared before a byte is allocated. Of a damaged frame whatever
+    still comes out whole is returned: the core compares its hash, and can then name the message
+    that was hit.
     """
     try:
         stated = zstandard.frame_content_size(packed)
         if stated != raw_size:
             raise ValueError(f"its frame states {stated} bytes, the index {raw_size}")
         if raw_size == 0:
-            # The library returns early for an empty frame, without looking at the checksum.
+            # The library returns early for an empty frame, without looking at the rest of it.
             if packed != compress(b""):
                 raise ValueError("an empty frame with something in it")
             return b""
@@ -45,7 +50,24 @@ def decompress(packed: bytes, raw_size: int) -> bytes:
             packed, max_output_size=raw_size, allow_extra_data=False
         )
     except zstandard.ZstdError as error:
-        raise ValueError(str(error)) from error
+        salvaged = _salvage(packed[:-_CHECKSUM_BYTES], raw_size)
+        if salvaged is None:
+            raise ValueError(str(error)) from error
+        return salvaged
+
+
+def _salvage(packed: bytes, raw_size: int) -> bytes | None:
+    """The content of a frame whose checksum is cut off; None if it does not come out whole."""
+    stream = zstandard.ZstdDecompressor().decompressobj()
+    raw = bytearray()
+    try:
+        for start in range(0, len(packed), _SALVAGE_STEP_BYTES):
+            raw += stream.decompress(packed[start : start + _SALVAGE_STEP_BYTES])
+            if len(raw) > raw_size:
+                return None
+    except zstandard.ZstdError:
+        return None
+    return bytes(raw) if len(raw) == raw_size else None
 
 
 def read_bundle_file(path: Path) -> bytes:

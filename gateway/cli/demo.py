@@ -1,0 +1,133 @@
+"""`cairn demo`: the whole loop once, on this machine, and what to try next."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.options import PATH, json_option
+from gateway.cli.output import FOUND, emit_json, print_facts, print_table, progress
+
+if TYPE_CHECKING:
+    from gateway.cli.demo_run import Demo
+
+DEFAULT_SEED = 1
+_WHY_THEY_DIFFER = """\
+Anchored stations were audited by hand: the operator's log says so, and each counts in full.
+About the unproven ones nobody independent could say whether they lie: a key costs nothing. So
+each counts 2 %, and all of them together get at most a twentieth of the pool."""
+
+
+@click.command()
+@click.option("--once", is_flag=True, expose_value=False, help="One epoch. So far the only way.")
+@click.option("--seed", type=click.IntRange(0), default=DEFAULT_SEED, show_default=True)
+@click.option(
+    "--in-process",
+    is_flag=True,
+    expose_value=False,
+    help="Run stations and gateway in this process. So far the only way.",
+)
+@click.option(
+    "--data",
+    "data_dir",
+    type=PATH,
+    default=Path("cairn-demo"),
+    show_default=True,
+    help="Directory for the run. Replaced, if an earlier run made it.",
+)
+@json_option
+@click.pass_context
+def demo(ctx: click.Context, seed: int, data_dir: Path, as_json: bool) -> None:
+    """Run 100 stations for a day, pay them, and have a stranger's process check the sums."""
+    from gateway.cli.demo_checks import problems
+    from gateway.cli.demo_run import run_demo
+
+    with progress("100 stations, 24 hours") as show:
+        result = run_demo(seed, data_dir, show)
+    found = problems(result.facts())
+    if as_json:
+        emit_json(demo_json(result, found))
+    else:
+        _print(result, data_dir)
+    for problem in found:
+        click.echo(f"problem: {problem}", err=True)
+    if found:
+        click.echo(f"run it again: cairn demo --seed {seed}", err=True)
+    ctx.exit(FOUND if found else 0)
+
+
+def demo_json(result: "Demo", found: list[str]) -> dict[str, Any]:
+    """The run as one object; amounts in base units as decimal strings."""
+    report, totals = result.report, result.manifest.totals
+    return {
+        "stations": report.stations,
+        "messages_signed": report.messages_signed,
+        "messages_durable": report.messages_durable,
+        "messages_dropped": report.messages_dropped,
+        "rejected": report.rejected,
+        "corruptions": report.corruptions,
+        "epoch": result.manifest.epoch,
+        "pool": str(totals.emission),
+        "paid": str(totals.paid),
+        "carry": str(totals.carry_after),
+        "carry_before": str(totals.carry_before),
+        "root": result.manifest.payout_root.hex(),
+        "audit": {"ok": result.audit["ok"], "root": result.audit["root"]},
+        "digest": report.digest,
+        "seed": report.seed,
+        "bundle": str(result.bundle),
+        "problems": found,
+    }
+
+
+def _print(result: "Demo", data_dir: Path) -> None:
+    from gateway.cli.stations import COLUMNS, table_of, tokens
+
+    report, manifest = result.report, result.manifest
+    totals = manifest.totals
+    print_table(COLUMNS, table_of(result.stations))
+    click.echo()
+    print_facts(
+        [
+            ("stations", str(report.stations)),
+            ("messages signed", str(report.messages_signed)),
+            ("messages durable", str(report.messages_durable)),
+            ("covered by gaps", str(report.messages_dropped)),
+            ("rejected", f"{report.rejected} of {report.corruptions} corrupted on the way"),
+            ("pool", f"{tokens(totals.emission)} tokens"),
+            ("paid", f"{tokens(totals.paid)} tokens"),
+            ("carry", f"{tokens(totals.carry_after)} tokens"),
+            ("root", manifest.payout_root.hex()),
+            ("audit", _audit_words(result)),
+        ]
+    )
+    click.echo(f"\n{_WHY_THEY_DIFFER}\n")
+    click.echo("Next:")
+    for command in next_commands(result, data_dir):
+        click.echo(f"  {command}")
+
+
+def _audit_words(result: "Demo") -> str:
+    if result.audit["ok"]:
+        return "another process computed the epoch again from the bundle: the same root"
+    failed = [check["name"] for check in result.audit["checks"] if not check["ok"]]
+    return f"FAILED: {', '.join(failed) or result.audit.get('error', 'no answer')}"
+
+
+def next_commands(result: "Demo", data_dir: Path) -> list[str]:
+    """Commands that work on what this run left: a paid, a standby station, the bundle, a claim."""
+    from gateway.cli.stations import slot
+    from gateway.core.ids import device_name
+
+    epoch = result.manifest.epoch
+    ordered = sorted(result.stations, key=lambda row: (-row.paid, row.device))
+    best = ordered[0]
+    commands = [f"cairn explain {device_name(best.device)} {epoch} --data {data_dir}"]
+    standby = next((row for row in ordered if slot(row) == "standby"), None)
+    if standby is not None:
+        commands.append(f"cairn explain {device_name(standby.device)} {epoch} --data {data_dir}")
+    commands.append(f"cairn audit {result.bundle}")
+    owned = next((row for row in ordered if row.owner and row.paid), None)
+    if owned is not None:
+        commands.append(f"cairn claim proof 0x{owned.owner.hex()} --data {data_dir}")
+    return commands

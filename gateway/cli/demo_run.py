@@ -1,0 +1,101 @@
+"""The demo's course: a fleet, its epoch, a bundle, and an auditor in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.cli.demo_checks import DemoFacts
+from gateway.cli.fleet_run import simulate
+from gateway.cli.output import Progress
+from gateway.core.epoch_inputs import StationRow
+from gateway.core.manifest import Manifest, decode_manifest
+from gateway.core.slots import StationClass
+from gateway.core.station_table import decode_stations
+from gateway.shell.bundle_export import default_path, export_bundle
+from gateway.shell.network import DATABASE, load_network
+from gateway.shell.store.sqlite import SqliteStore
+from simulator.fleet import FleetReport
+
+SCENARIO = "demo"
+AUDIT_SECONDS_MAX = 300
+# What Python itself needs to start; an auditor needs nothing of ours.
+_PYTHON_NEEDS = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "SYSTEMROOT")
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """Everything that a demo run came to. epoch is the last one that closed."""
+
+    report: FleetReport
+    manifest: Manifest
+    stations: tuple[StationRow, ...]
+    bundle: Path
+    audit: dict[str, Any]
+
+    def facts(self) -> DemoFacts:
+        totals = self.manifest.totals
+        proven = StationClass.WITNESSED
+        return DemoFacts(
+            broken=tuple(f"{one.invariant}: {one.detail}" for one in self.report.failures),
+            messages_signed=self.report.messages_signed,
+            accounted=self.report.messages_durable + self.report.messages_dropped,
+            rejected=self.report.rejected,
+            corruptions=self.report.corruptions,
+            anchored_paid=sum(r.paid for r in self.stations if r.station_class is proven),
+            unproven_paid=sum(
+                r.paid for r in self.stations if r.station_class is StationClass.UNPROVEN
+            ),
+            pool=totals.emission,
+            paid=totals.paid,
+            carry_before=totals.carry_before,
+            carry=totals.carry_after,
+            root=self.manifest.payout_root,
+            audit_ok=self.audit["ok"] is True,
+            audit_root=bytes.fromhex(self.audit["root"]),
+        )
+
+
+def run_demo(seed: int, folder: Path, show: Progress) -> Demo:
+    """Run the demo scenario in a fresh directory, export its bundle and have it audited."""
+    report = simulate(SCENARIO, seed, folder, show)
+    network = load_network(folder)
+    store = SqliteStore.open(folder / DATABASE, network.network_id)
+    try:
+        stored = store.epoch(store.epoch_numbers()[-1])
+        assert stored is not None
+        bundle = default_path(network, stored.epoch)
+        export_bundle(store, network, stored, bundle)
+    finally:
+        store.close()
+    return Demo(
+        report,
+        decode_manifest(stored.manifest),
+        decode_stations(stored.outcome),
+        bundle,
+        audit_elsewhere(bundle),
+    )
+
+
+def audit_elsewhere(bundle: Path) -> dict[str, Any]:
+    """The answer of `cairn audit BUNDLE --json` in a process that knows nothing but the file."""
+    command = [sys.executable, "-m", "gateway.cli", "audit", str(bundle.resolve()), "--json"]
+    environment = {name: os.environ[name] for name in _PYTHON_NEEDS if name in os.environ}
+    done = subprocess.run(  # noqa: S603 - our own interpreter and arguments
+        command,
+        env=environment,
+        cwd=bundle.parent,
+        capture_output=True,
+        text=True,
+        timeout=AUDIT_SECONDS_MAX,
+        check=False,
+    )
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        return {"ok": False, "root": "", "checks": [], "error": last[0]}
+    return answer
