@@ -184,7 +184,9 @@ def judge(
 def _credit(reading: Reading, outcome: _Outcome, credit_ppm: int, rules: Rules) -> Judged:
     """Cap the credit of a late reading; the smaller of two credits names the verdict."""
     late_ppm = rules.release.late_ppm
-    if credit_ppm > late_ppm:
+    # Within the grace nothing is late, whatever its window: no need to ask when that ends.
+    in_grace = reading.recv_ms - reading.time_ms < rules.release.grace_ms
+    if credit_ppm > late_ppm and not in_grace:
         released_ms = release_ms(reading.time_ms, rules)
         if reading.recv_ms >= released_ms:
             late = Verdict.POST_RELEASE
