@@ -102,8 +102,6 @@ class Chain:
         for seq, known in self._recent:
             if seq <= up_to and known == id16:
                 return True
-        if self._recent and self._recent[0][0] <= up_to:
-            return False
         message = self._outbox.find(up_to)
         return message is not None and self._id16(message) == id16
 

@@ -183,23 +183,28 @@ class Outbox:
         Cut short by a power cut, it is taken up again when the outbox opens: the gap's mark says
         what to do. What stays of the touched segments is packed into as few as needed.
         """
-        touched = []
-        for part in self._segments:
-            inside = part.first <= drop.last and drop.first <= part.last
-            if inside and part.droppable(drop.mark):
-                touched.append(part)
+        # All of the range's segments, so that packing keeps the seqs ascending.
+        touched = [
+            part
+            for part in self._segments
+            if part.first <= drop.last and drop.first <= part.last
+        ]
+        if not sum([part.droppable(drop.mark) for part in touched]):
+            return
         packed: "list[bytes]" = []
+        removed = 0
         for part in touched:
             data = self._files.read(part.name) or b""
             for record in segment.scan(data)[0]:
-                gone = drop.first <= record.seq <= drop.last and takes(drop.mark, record.kind)
-                if gone:
+                if drop.first <= record.seq <= drop.last and takes(drop.mark, record.kind):
+                    removed += 1
                     continue
                 kept = data[record.start : record.end]
                 if not packed or len(packed[-1]) + len(kept) > limits.SEGMENT_BYTES:
                     packed.append(b"")
                 packed[-1] += kept
-        self._replace(touched, packed)
+        if removed:
+            self._replace(touched, packed)
 
     def mend(self) -> None:
         """Cut damaged files behind their sound records, once a gap accounts for the rest."""
