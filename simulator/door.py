@@ -26,7 +26,7 @@ from gateway.core.quantities import parse_quantities
 from gateway.core.slots import StationClass
 from gateway.core.station_table import decode_stations
 from gateway.core.verdicts import Verdict
-from gateway.shell.network import NetworkKeys, create_network
+from gateway.shell.network import DATABASE, NetworkKeys, create_network
 from gateway.shell.service import Gateway
 from gateway.shell.spec_files import read_spec
 from gateway.shell.store.base import Batch, StoredEpoch
@@ -39,7 +39,6 @@ from simulator.world import World
 
 SLOT_MS = 60_000
 BATCH_MAX = 64
-DATABASE = "cairn.db"
 # Not registered yet: the board keeps the message and sends it again.
 DEFERRED = frozenset({Verdict.UNREGISTERED, Verdict.WAITING_APPROVAL})
 HELD = frozenset({Verdict.OK, Verdict.NOT_EVALUATED, Verdict.DUPLICATE})
