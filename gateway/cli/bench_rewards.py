@@ -98,7 +98,7 @@ def measure_rewards(
         ],
         "leaves": leaves,
         "root": root,
-        "keccak": "safe-pysha3" if pysha3_keccak() else "pycryptodome",
+        "keccak": "safe-pysha3" if pysha3_keccak else "pycryptodome",
         "ours_s": [round(seconds, 3) for seconds in ours_s],
         "openzeppelin_s": [round(seconds, 3) for seconds in node_s],
         "one_million": _in_a_child(spec, stations),

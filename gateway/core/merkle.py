@@ -7,10 +7,14 @@ Same roots, proofs and node order as npm @openzeppelin/merkle-tree 1.0.8 with th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from importlib import import_module
 from typing import Protocol
 
 from Crypto.Hash import keccak
+
+try:
+    from sha3 import keccak_256
+except ImportError:
+    keccak_256 = None
 
 OWNER_BYTES = 20
 HASH_BYTES = 32
@@ -35,17 +39,10 @@ def pycryptodome_keccak(data: bytes) -> Digest:
     return keccak.new(digest_bits=256, data=data)
 
 
-def pysha3_keccak() -> NewKeccak | None:
-    """Return Keccak-256 of safe-pysha3, which has wheels for Linux only, or None without it."""
-    try:
-        new: NewKeccak = import_module("sha3").keccak_256
-    except ImportError:
-        return None
-    return new
-
-
+# The constructor of safe-pysha3, or None where it has no wheels: it has them for Linux only.
+pysha3_keccak: NewKeccak | None = keccak_256
 # The constructor itself, not a function around it: a tree is three hashes a leaf and little else.
-new_keccak: NewKeccak = pysha3_keccak() or pycryptodome_keccak
+new_keccak: NewKeccak = pysha3_keccak or pycryptodome_keccak
 
 
 def leaf_hashes(leaves: Iterable[tuple[bytes, int]]) -> list[bytes]:
