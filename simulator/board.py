@@ -200,6 +200,8 @@ class ResponseStream(base.Stream):
             if self._response is None:
                 raise OSError("connection reset by peer")
             await Sleep(self._back_ms)
+            if not self._open:
+                raise OSError("closed while reading")
         chunk, self._response = self._response[:size], self._response[size:]
         return chunk
 
