@@ -167,7 +167,9 @@ def _hash(digits: str | None) -> bytes | None:
 
 def _print(answer: dict[str, Any]) -> None:
     for bundle in answer.get("bundles", [answer]):
-        click.echo(f"{bundle['file']}: epoch {bundle['epoch']}, root {bundle['root']}")
+        known = bundle["epoch"] is not None
+        words = f"epoch {bundle['epoch']}, root {bundle['root']}" if known else "not computed"
+        click.echo(f"{bundle['file']}: {words}")
         _print_checks(bundle["checks"])
     _print_checks(answer.get("links", []))
     click.echo("all holds" if answer["ok"] else "something does not hold")

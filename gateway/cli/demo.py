@@ -81,11 +81,13 @@ def demo_json(result: "Demo", found: list[str]) -> dict[str, Any]:
 
 
 def _print(result: "Demo", data_dir: Path) -> None:
-    from gateway.cli.stations import COLUMNS, table_of, tokens
+    from gateway.cli.stations import COLUMNS, REASON_COLUMNS, reasons_of, table_of, tokens
 
     report, manifest = result.report, result.manifest
     totals = manifest.totals
     print_table(COLUMNS, table_of(result.stations))
+    click.echo()
+    print_table(REASON_COLUMNS, reasons_of(result.stations))
     click.echo()
     print_facts(
         [

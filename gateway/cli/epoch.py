@@ -67,7 +67,7 @@ def list_(data_dir: Path | None, as_json: bool) -> None:
 def show(number: int, data_dir: Path | None, as_json: bool) -> None:
     """Show one closed epoch: its manifest and its stations."""
     from gateway.cli.data import opened, stored_epoch
-    from gateway.cli.stations import COLUMNS, station_json, table_of
+    from gateway.cli.stations import COLUMNS, REASON_COLUMNS, reasons_of, station_json, table_of
     from gateway.core.manifest import decode_manifest, manifest_json
     from gateway.core.station_table import decode_stations
 
@@ -87,6 +87,8 @@ def show(number: int, data_dir: Path | None, as_json: bool) -> None:
         )
         return
     print_table(COLUMNS, table_of(stations))
+    click.echo()
+    print_table(REASON_COLUMNS, reasons_of(stations))
     print_facts([(name, str(value)) for name, value in _summary(stored).items()])
 
 
@@ -135,8 +137,8 @@ def _summary(stored: "StoredEpoch") -> dict[str, Any]:
         "day": _utc(stored.epoch * DAY_MS)[:10],
         "stations": len(decode_stations(stored.outcome)),
         "messages": manifest.messages,
-        "pool": str(totals.offered),
-        "emission": str(totals.emission),
+        "pool": str(totals.emission),
+        "offered": str(totals.offered),
         "paid": str(totals.paid),
         "carry_before": str(totals.carry_before),
         "carry": str(totals.carry_after),

@@ -1,12 +1,15 @@
 """Station rows of a closed epoch, for people and for programs."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from gateway.core.epoch_inputs import StationRow
 from gateway.core.ids import device_name
+from gateway.core.slots import StationClass
 from gateway.core.verdicts import ADVICE
 
+REASON_COLUMNS = ("main reason", "stations", "meaning")
 COLUMNS = ("station", "cell", "quality", "verifiability", "slot", "pay", "main reason")
 DECIMALS = 18
 _SHOWN_DECIMALS = 4
@@ -17,10 +20,10 @@ def station_json(row: StationRow) -> dict[str, Any]:
     """One station of an epoch; amounts in base units as decimal strings."""
     return {
         "station": device_name(row.device),
-        "owner": row.owner.hex() or None,
+        "owner": f"0x{row.owner.hex()}" if row.owner else None,
         "cell": f"{row.scoring_cell:x}",
         "reward_cell": f"{row.reward_cell:x}",
-        "class": row.station_class.name.lower(),
+        "class": class_name(row),
         "quality_ppm": row.quality_ppm,
         "verifiability_ppm": row.v_ppm,
         "usefulness_ppm": row.u_ppm,
@@ -41,10 +44,10 @@ def station_cells(row: StationRow) -> list[str]:
         device_name(row.device),
         f"{row.scoring_cell:x}",
         percent(row.quality_ppm),
-        f"{percent(row.v_ppm)} {row.station_class.name.lower()}",
+        f"{percent(row.v_ppm)} {class_name(row)}",
         slot(row),
         tokens(row.paid),
-        ADVICE[row.reason].what,
+        row.reason.name.lower(),
     ]
 
 
@@ -52,6 +55,22 @@ def table_of(rows: Sequence[StationRow]) -> list[list[str]]:
     """The table of stations, best paid first."""
     ordered = sorted(rows, key=lambda row: (-row.paid, row.device))
     return [station_cells(row) for row in ordered]
+
+
+def reasons_of(rows: Sequence[StationRow]) -> list[list[str]]:
+    """Every main reason of the table: how many stations have it, and what it means."""
+    counts = Counter(row.reason for row in rows)
+    return [
+        [reason.name.lower(), str(number), ADVICE[reason].what]
+        for reason, number in sorted(counts.items())
+    ]
+
+
+def class_name(row: StationRow) -> str:
+    """The class in one word. Nothing produces witness evidence yet, so class 0 is anchored."""
+    if row.station_class is StationClass.WITNESSED:
+        return "anchored"
+    return row.station_class.name.lower()
 
 
 def slot(row: StationRow) -> str:
