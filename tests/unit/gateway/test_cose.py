@@ -14,7 +14,7 @@ IN_PROFILE = (
     "1a000f4240",
     "1bffffffffffffffff",
     "20",
-    "3bffffffffffffffff"[:2] + "7fffffffffffffff",
+    "3b7fffffffffffffff",
     "40",
     "4401020304",
     "6449455446",
