@@ -58,7 +58,7 @@ def replay(ctx: click.Context, csv_path: Path, data_dir: Path, as_json: bool) ->
     """Sign and send recorded readings as if boards had measured them.
 
     Columns: station, unix_time, lat, lon, then quantities with their unit in brackets, for
-    example air_temperature[Cel].
+    example temperature[Cel].
     """
     from gateway.cli.fleet_run import replay_csv
 
