@@ -50,24 +50,30 @@ def decompress(packed: bytes, raw_size: int) -> bytes:
             packed, max_output_size=raw_size, allow_extra_data=False
         )
     except zstandard.ZstdError as error:
-        salvaged = _salvage(packed[:-_CHECKSUM_BYTES], raw_size)
+        salvaged = _salvage(packed, raw_size)
         if salvaged is None:
             raise ValueError(str(error)) from error
         return salvaged
 
 
 def _salvage(packed: bytes, raw_size: int) -> bytes | None:
-    """The content of a frame whose checksum is cut off; None if it does not come out whole."""
+    """The content of a frame of which only the checksum disagrees, else None."""
     stream = zstandard.ZstdDecompressor().decompressobj()
+    content, checksum = packed[:-_CHECKSUM_BYTES], packed[-_CHECKSUM_BYTES:]
     raw = bytearray()
     try:
-        for start in range(0, len(packed), _SALVAGE_STEP_BYTES):
-            raw += stream.decompress(packed[start : start + _SALVAGE_STEP_BYTES])
-            if len(raw) > raw_size:
+        for start in range(0, len(content), _SALVAGE_STEP_BYTES):
+            raw += stream.decompress(content[start : start + _SALVAGE_STEP_BYTES])
+            if len(raw) > raw_size or stream.eof:
                 return None
     except zstandard.ZstdError:
         return None
-    return bytes(raw) if len(raw) == raw_size else None
+    try:
+        stream.decompress(checksum)
+    except zstandard.ZstdError:
+        return bytes(raw) if len(raw) == raw_size else None
+    # Nothing disagrees: there are bytes too few or too many.
+    return None
 
 
 def read_bundle_file(path: Path) -> bytes:

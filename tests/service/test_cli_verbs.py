@@ -286,3 +286,18 @@ def test_reading_needs_no_key(data: Path, tmp_path: Path):
     closing = cairn("epoch", "close", str(EPOCH + 2), "--data", folder)
     assert closing.exit_code == 3
     assert "keys_missing" in closing.stderr
+
+
+# ---- bench
+
+
+def test_bench_rewards_agrees_with_the_other_library(node_modules):
+    modules = node_modules("npm")
+    result = cairn(
+        *("bench", "rewards", "--node-modules", str(modules)),
+        *("--leaves", "200", "--stations", "500", "--json"),
+    )
+    report = json.loads(result.stdout)
+    assert report["leaves"] == 200
+    assert all({"name", "value", "bar", "op", "met"} == set(bar) for bar in report["bars"])
+    assert result.exit_code == (0 if all(bar["met"] for bar in report["bars"]) else 1)

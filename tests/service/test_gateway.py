@@ -9,78 +9,32 @@ from pathlib import Path
 import cbor2
 import pytest
 
-from gateway.core.admission import Arrival
 from gateway.core.cose import Role, open_envelope
 from gateway.core.genesis import DAY_MS
 from gateway.core.model import Kind
-from gateway.core.operator import NO_PREVIOUS, OperatorKind, operator_payload
+from gateway.core.operator import OperatorKind
 from gateway.core.registry import Policy
-from gateway.core.rules import rules_hash
 from gateway.core.statements import open_statement
 from gateway.core.verdicts import Verdict
 from gateway.core.verify import signature_valid
 from gateway.shell.errors import Code, OperatorFault
-from gateway.shell.network import DATABASE, NetworkKeys, create_network, load_keys, sign_with
+from gateway.shell.network import DATABASE, NetworkKeys, load_keys
 from gateway.shell.service import Downlink, Gateway
-from gateway.shell.spec_files import read_spec
 from gateway.shell.store.base import Batch
 from gateway.shell.store.sqlite import SqliteStore
+from tests.service.gateway_rig import (
+    DUE,
+    EPOCH,
+    OWNER,
+    START,
+    body_of,
+    day_of,
+    network,
+    open_gateway,
+    run_day,
+    send,
+)
 from tests.service.signing_station import INTERVAL_MS, SigningStation
-
-EPOCH = 20_000
-START = EPOCH * DAY_MS
-CLOSE_AFTER_MS = 10_800_000
-DUE = START + DAY_MS + CLOSE_AFTER_MS
-OWNER = bytes(range(20))
-
-
-def open_gateway(keys: NetworkKeys, policy: Policy = Policy.OPEN) -> Gateway:
-    return Gateway.open(SqliteStore.create(keys.folder / DATABASE, keys.network_id), keys, policy)
-
-
-def network(folder: Path) -> NetworkKeys:
-    return create_network(folder, "test", simulated=True, epoch_zero_ms=START, seed=1)
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> NetworkKeys:
-    return network(tmp_path / "data")
-
-
-@pytest.fixture
-def gateway(keys: NetworkKeys):
-    gateway = open_gateway(keys)
-    yield gateway
-    gateway.close()
-
-
-def send(gateway: Gateway, *messages: bytes, now_ms: int = START) -> list[Verdict]:
-    return list(gateway.deliver([Arrival(None, data) for data in messages], now_ms))
-
-
-def body_of(keys: NetworkKeys, downlink: Downlink) -> list[object]:
-    """Body of a downlink, after checking its signature and its envelope."""
-    envelope = open_envelope(downlink.data, keys.network_id, Role.GATEWAY)
-    assert not isinstance(envelope, Verdict)
-    key = bytes(keys.gateway.verify_key)
-    assert signature_valid(key, envelope.signature, envelope.to_be_signed)
-    payload = cbor2.loads(envelope.payload)
-    assert payload[2] == downlink.device
-    return payload[5]
-
-
-def day_of(station: SigningStation, every_ms: int = INTERVAL_MS) -> list[tuple[int, bytes]]:
-    """A whole day: hello, claim, and a reading per interval; with their times."""
-    messages = [(START, station.hello(START)), (START, station.claim(START, OWNER))]
-    for number, time_ms in enumerate(range(START, START + DAY_MS, every_ms)):
-        messages.append((time_ms, station.reading(time_ms, 1_000 + number % 50)))
-    return messages
-
-
-def run_day(gateway: Gateway, messages: list[tuple[int, bytes]]) -> None:
-    for time_ms, data in messages:
-        assert send(gateway, data, now_ms=time_ms + 1_000) == [Verdict.OK]
-
 
 # ---- admission and receipts
 
@@ -320,60 +274,6 @@ def test_the_attestation_is_the_gateways_word_for_the_manifest(
     stored = gateway.store.epoch(EPOCH)
     code, text, manifest_hash = body_of(keys, Downlink(b"", "notice", stored.attestation))
     assert (code, text, manifest_hash) == (1, f"epoch {EPOCH}", stored.manifest_hash)
-
-
-# ---- operator events
-
-
-def test_an_anchored_station_is_paid_more(tmp_path: Path):
-    paid = []
-    for name in ("unproven", "anchored"):
-        keys = network(tmp_path / name)
-        gateway = open_gateway(keys)
-        station = SigningStation(1, keys.network_id)
-        if name == "anchored":
-            gateway.operate(OperatorKind.ANCHOR, [station.device, 1], START)
-        run_day(gateway, day_of(station))
-        (outcome,) = gateway.advance(DUE)
-        paid.append(outcome.totals.paid)
-        gateway.close()
-    assert 0 < paid[0] < paid[1]
-
-
-def test_an_event_must_continue_the_log(keys: NetworkKeys, gateway: Gateway):
-    def event(serial: int, prev: bytes) -> bytes:
-        payload = operator_payload(OperatorKind.ANCHOR, serial, prev, START, [bytes(16), 1])
-        return sign_with(keys.operator, keys.network_id, Role.OPERATOR, payload)[0]
-
-    for data in (event(2, NO_PREVIOUS), event(1, b"x" * 32), b"junk"):
-        with pytest.raises(OperatorFault) as caught:
-            gateway.append_operator_event(data, START)
-        assert caught.value.code == Code.EVENT_REFUSED
-    gateway.append_operator_event(event(1, NO_PREVIOUS), START)
-    assert gateway.store.operator_head().length == 1
-
-
-def test_an_event_signed_by_the_wrong_key_is_refused(keys: NetworkKeys, gateway: Gateway):
-    payload = operator_payload(OperatorKind.ANCHOR, 1, NO_PREVIOUS, START, [bytes(16), 1])
-    data, _ = sign_with(keys.gateway, keys.network_id, Role.OPERATOR, payload)
-    with pytest.raises(OperatorFault) as caught:
-        gateway.append_operator_event(data, START)
-    assert caught.value.code == Code.EVENT_REFUSED
-
-
-def test_new_rules_count_from_their_first_epoch(keys: NetworkKeys, gateway: Gateway):
-    text = read_spec("rules/0001.toml").replace(b"10_800_000", b"7_200_000")
-    body = [EPOCH + 1, rules_hash(text)]
-    with pytest.raises(OperatorFault) as caught:
-        gateway.operate(OperatorKind.RULES, body, START)
-    assert caught.value.code == Code.RULES_UNKNOWN
-    (keys.folder / "rules" / "0002.toml").write_bytes(text)
-    gateway.operate(OperatorKind.RULES, body, START)
-    assert gateway.next_close() == (EPOCH, DUE)
-    gateway.advance(DUE)
-    assert gateway.next_close() == (EPOCH + 1, START + 2 * DAY_MS + 7_200_000)
-    gateway.advance(START + 2 * DAY_MS + 7_200_000)
-    assert [gateway.store.epoch(number).rules for number in (EPOCH, EPOCH + 1)] == [1, 2]
 
 
 # ---- the rest
