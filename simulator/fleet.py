@@ -14,9 +14,9 @@ from pathlib import Path
 from simulator.board import key_seed
 from simulator.door import EpochSummary, load_quantities
 from simulator.ledger import Failure
-from simulator.places import Place, lay_out, scoring_cell
+from simulator.places import Place, TownTooSmall, lay_out, scoring_cell
 from simulator.run import Progress, Run, RunOptions, StationPlan, place_commitment
-from simulator.scenario import Scenario
+from simulator.scenario import Scenario, ScenarioInvalid
 from simulator.seeds import derive, happens, stream
 from simulator.sensors import NOISE_SD, Sample, WeatherStation
 from simulator.weather import Weather
@@ -58,7 +58,8 @@ def run_fleet(
     """Run a scenario in a new network in `data_dir`, to the close of its last day.
 
     progress(virtual ms since the start, messages signed) is called every ten virtual minutes.
-    TaskFailed is a bug in the code under test, named by seed and time.
+    ScenarioInvalid if its stations do not fit into its town; nothing is written then. TaskFailed
+    is a bug in the code under test, named by seed and time.
     """
     start_ms = scenario.start_ms
     options = RunOptions(
@@ -69,9 +70,13 @@ def run_fleet(
         end_ms=scenario.end_ms,
         faults=scenario.faults,
     )
-    run = Run(options, plan_stations(scenario, seed), progress)
+    try:
+        plans = plan_stations(scenario, seed)
+    except TownTooSmall as error:
+        raise ScenarioInvalid(f"{scenario.source or scenario.name}: {error}") from error
+    run = Run(options, plans, progress)
     run.execute()
-    replay = f"cairn fleet run --scenario {scenario.name} --seed {seed}"
+    replay = f"cairn fleet run --scenario {scenario.source or scenario.name} --seed {seed}"
     return report_of(run, scenario.name, replay)
 
 

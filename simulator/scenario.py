@@ -9,7 +9,7 @@ import datetime as dt
 import difflib
 import math
 import tomllib
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -65,6 +65,8 @@ class Scenario:
     weather: WeatherOptions = field(default_factory=WeatherOptions)
     errors: ErrorShares = field(default_factory=ErrorShares)
     faults: Faults = field(default_factory=Faults)
+    # No key: the name or path by which it was loaded, so that a run can say how to repeat it.
+    source: str = field(default="", metadata={"key": False})
 
     @property
     def start_ms(self) -> int:
@@ -87,7 +89,7 @@ def load_scenario(name_or_path: str) -> Scenario:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioInvalid(f"the scenario {path} cannot be read: {error}") from error
-    return parse_scenario(text, path.name)
+    return replace(parse_scenario(text, path.name), source=name_or_path)
 
 
 def shipped_names() -> list[str]:
@@ -118,7 +120,7 @@ def _check_sums(scenario: Scenario, source: str) -> None:
 
 
 def _read_table(kind: type[Table], values: dict[str, Any], source: str, prefix: str) -> Table:
-    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    known = {f.name: f for f in fields(kind) if f.metadata.get("key", True)}  # type: ignore[arg-type]
     hints = get_type_hints(kind)
     for key in values:
         if key not in known:

@@ -31,9 +31,9 @@ NOISY_FACTOR = 20.0
 SPIKE_SD = {"temperature": 25.0, "humidity": 40.0, "pressure": 60.0}
 SPIKE_PPM = 20_000
 COARSE_STEP = {"temperature": 0.5, "humidity": 5.0, "pressure": 1.0}
-# Gilbert-Elliott: the bus falls silent in bursts. Mean lengths 1/p samples.
-BURST_BEGINS_PPM = 20_000
-BURST_ENDS_PPM = 120_000
+# Gilbert-Elliott, a loose plug: the bus falls silent in bursts. Mean lengths 1/p samples.
+BURST_BEGINS_PPM = 30_000
+BURST_ENDS_PPM = 20_000
 SILENT_IN_BURST_PPM = 900_000
 
 

@@ -8,7 +8,8 @@ import os
 import pytest
 
 from simulator.network import Faults
-from simulator.scenario import load_scenario
+from simulator.places import Town
+from simulator.scenario import ScenarioInvalid, load_scenario
 
 NIGHTLY_SEEDS = int(os.environ.get("CAIRN_SEEDS", "200"))
 
@@ -77,3 +78,10 @@ def test_promises_hold_for_many_seeds(run, village, seed):
 def test_storm_holds_for_many_seeds(run, seed):
     report = run(load_scenario("storm"), seed)
     assert report.failures == (), report.replay
+
+
+def test_a_town_too_small_is_named_before_anything_is_written(run, village, tmp_path):
+    crowded = dataclasses.replace(village, town=Town(radius_m=300, spacing_m=900))
+    with pytest.raises(ScenarioInvalid, match="village: station 2 finds no spot"):
+        run(crowded, 1)
+    assert list(tmp_path.iterdir()) == []

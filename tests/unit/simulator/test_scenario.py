@@ -44,7 +44,14 @@ def test_demo_meets_its_brief():
 def test_path_is_read(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(MINIMAL)
-    assert load_scenario(str(path)).fleet.stations == 10
+    scenario = load_scenario(str(path))
+    assert scenario.fleet.stations == 10
+    assert scenario.source == str(path)
+
+
+def test_source_is_no_key():
+    with pytest.raises(ScenarioInvalid, match="unknown key 'source'"):
+        parse_scenario('source = "x"\n' + MINIMAL, "mine.toml")
 
 
 @pytest.mark.parametrize(
@@ -99,6 +106,8 @@ def test_missing_file_is_named():
 def keys(kind, prefix=""):
     hints = get_type_hints(kind)
     for spec in fields(kind):
+        if not spec.metadata.get("key", True):
+            continue
         if is_dataclass(hints[spec.name]):
             yield from keys(hints[spec.name], prefix + spec.name + ".")
         else:
@@ -107,5 +116,22 @@ def keys(kind, prefix=""):
 
 def test_reference_lists_every_key_and_no_other(repo_root):
     text = (repo_root / "docs" / "simulator.md").read_text()
-    listed = re.findall(r"(?m)^\| `([a-z_.0-9]+)` \|", text)
+    reference = text.partition("## Scenario reference")[2]
+    listed = re.findall(r"(?m)^\| `([a-z_.0-9]+)` \|", reference)
     assert sorted(listed) == sorted(keys(Scenario))
+
+
+def test_shipped_scenarios_are_all_described(repo_root):
+    text = (repo_root / "docs" / "simulator.md").read_text()
+    described = re.findall(r"(?m)^\| `([a-z]+)` \|", text.partition("## What is checked")[0])
+    assert sorted(described) == shipped_names()
+
+
+def test_defaults_in_the_reference_are_the_real_ones(repo_root):
+    text = (repo_root / "docs" / "simulator.md").read_text()
+    rows = re.findall(r"(?m)^\| `([a-z_0-9]+)\.([a-z_0-9]+)` \|[^|]*\| ([^|]+) \|", text)
+    assert len(rows) > 30
+    minimal = parse_scenario(MINIMAL, "mine.toml")
+    for table, key, shown in rows:
+        real = getattr(getattr(minimal, table), key)
+        assert list(real) == [] if shown == "[]" else real == float(shown.replace(",", "")), key

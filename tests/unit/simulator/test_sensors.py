@@ -68,7 +68,7 @@ def test_noise_is_noisier(weather):
 def test_dropouts_come_in_bursts_and_name_their_fault(weather):
     rows = day(weather, "dropout")
     silent = [row[0][3] is None for row in rows]
-    assert 5 < sum(silent) < 150
+    assert 20 < sum(silent) < 260
     assert all(fault == FAULT_BUS_SILENT for row in rows for *_, v, fault in row if v is None)
     assert all(fault == 0 for row in rows for *_, v, fault in row if v is not None)
     edges = sum(a != b for a, b in pairwise(silent))
