@@ -3,14 +3,17 @@
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import cbor2
 import pytest
 from click.testing import CliRunner
 
 from gateway.cli import demo_run, main
+from simulator.ledger import Ledger
 
 SMALL = """
 name = "small"
@@ -160,3 +163,28 @@ def test_the_demo_keeps_every_promise():
     assert answer["audit"] == {"ok": True, "root": answer["root"]}
     assert int(answer["paid"]) + int(answer["carry"]) == int(answer["pool"])
     assert all(isinstance(answer[key], str) for key in ("pool", "paid", "carry", "root"))
+
+
+def test_every_loss_that_the_ledger_names_counts_against_the_demo():
+    """The names are the ledger's: renamed there, losses would pass as something else."""
+    ledger = Ledger()
+    ledger.open_account(b"d" * 16, "station 0")
+    payload = cbor2.dumps([16, 1, 1, 1, bytes(16), 0, [5, 0], []])
+    ledger.signed(b"d" * 16, cbor2.dumps(["Signature1", b"", b"", payload]))
+    _, failures = ledger.compare([])
+    assert [failure.invariant in demo_run._LOSSES for failure in failures] == [True]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_stops_a_run_and_keeps_what_was_committed():
+    command = [sys.executable, "-m", "gateway.cli", "fleet", "run", "--data", "f"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+        database = Path("f/cairn.db-wal")
+        while not (database.exists() and database.stat().st_size > 100_000):
+            assert child.poll() is None
+        child.send_signal(signal.SIGINT)
+        _, stderr = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert stderr == "stopped; everything that was committed is kept\n"
+    opened = cairn("epoch", "list", "--data", "f", "--json")
+    assert json.loads(opened.stdout) == {"epochs": []}
