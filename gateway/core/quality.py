@@ -199,17 +199,24 @@ def score(
 ) -> QuantityQuality:
     """Return the quality of a quantity from its readings, judged, in the order of the day.
 
-    The day has length_ms // interval_ms windows (what is left over belongs to the last); a window
-    earns the best credit of its readings, of equal ones the first.
+    The day has length_ms // interval_ms windows (what is left over belongs to the last). Each
+    earns the best credit of the readings in it, of equal ones the first; one that is left over
+    counts for a window next to it that has none.
     """
     interval_ms = declared.interval_ms
     expected = max(length_ms // interval_ms, 1)
     best: dict[int, Judged] = {}
     for item in judged:
-        window = min((item.reading.time_ms - day_start_ms) // interval_ms, expected - 1)
-        held = best.get(window)
+        choice = _windows(item.reading.time_ms - day_start_ms, interval_ms, expected)
+        held = best.get(choice[0])
+        left: Judged | None = item
         if held is None or item.credit_ppm > held.credit_ppm:
-            best[window] = item
+            best[choice[0]], left = item, held
+        if left is not None and left.credit_ppm:
+            choice = _windows(left.reading.time_ms - day_start_ms, interval_ms, expected)
+            free = next((window for window in choice if window not in best), None)
+            if free is not None:
+                best[free] = left
     credit_ppm = sum(item.credit_ppm for item in best.values())
     return QuantityQuality(
         quantity=declared.quantity,
@@ -222,6 +229,21 @@ def score(
         quality_ppm=credit_ppm // expected,
         penalties=tuple(_penalties(judged, list(best.values()))),
     )
+
+
+def _windows(offset_ms: int, interval_ms: int, expected: int) -> tuple[int, ...]:
+    """Return the windows that a reading may count for, its own first.
+
+    The next one follows if it is less than a quarter of the interval away: a board that samples
+    on the edge of its windows must not lose a quarter of its day to its clock's jitter.
+    """
+    window = min(offset_ms // interval_ms, expected - 1)
+    inside_ms = offset_ms - window * interval_ms
+    if 4 * inside_ms < interval_ms and window > 0:
+        return window, window - 1
+    if 4 * (interval_ms - inside_ms) < interval_ms and window < expected - 1:
+        return window, window + 1
+    return (window,)
 
 
 def station_quality_ppm(quantities: Sequence[QuantityQuality]) -> int:

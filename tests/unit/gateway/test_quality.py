@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -207,6 +208,26 @@ def test_more_readings_than_declared_earn_nothing_more():
     assert quality(full_day(5), interval_min=10).quality_ppm == PPM
 
 
+@pytest.mark.parametrize("interval_min", [5, 10, 60])
+def test_jitter_on_the_edge_of_the_windows_costs_nothing(interval_min):
+    """Without the neighbour's window a quarter of such a day would be missing."""
+    random = Random(interval_min)
+    day = [
+        reading(m, 1500 + m % 7)._replace(time_ms=START_MS + m * MINUTE_MS + jitter_ms)
+        for m in range(0, 1440, interval_min)
+        if (jitter_ms := random.randint(-interval_min * 10_000, interval_min * 10_000)) >= 0 or m
+    ]
+    assert 10**6 - quality(day, interval_min).quality_ppm <= 10**6 * interval_min // 1440 + 1
+
+
+def test_a_burst_fills_no_more_than_two_windows():
+    burst = [
+        reading(0, 1500)._replace(time_ms=START_MS + 600_000 + ms) for ms in range(-90, 90, 9)
+    ]
+    assert quality(burst).full == 2
+    assert quality([item._replace(time_ms=item.time_ms + 300_000) for item in burst]).full == 1
+
+
 def test_what_is_left_of_the_day_belongs_to_the_last_window():
     result = quality([reading(1439, 1500)], interval_min=1000)
     assert (result.expected, result.quality_ppm) == (1, PPM)
@@ -267,6 +288,19 @@ def test_what_is_lost_explains_what_is_missing_in_any_order(day, interval_min, r
     shuffled = list(day)
     random.shuffle(shuffled)
     assert quality(shuffled, interval_min) == result
+
+
+@given(readings_of_a_day, st.integers(1, 1440))
+def test_the_neighbours_window_never_costs_anything(day, interval_min):
+    """Against the plain rule: every window takes the best reading that lies in it."""
+    judged, _ = judge(KNOWN[TEMPERATURE], day, None, RULES_1)
+    expected = 1440 // interval_min
+    plain = {}
+    for item in judged:
+        minute = (item.reading.time_ms - START_MS) // MINUTE_MS
+        window = min(minute // interval_min, expected - 1)
+        plain[window] = max(plain.get(window, 0), item.credit_ppm)
+    assert quality(day, interval_min).credit_ppm >= sum(plain.values())
 
 
 @given(readings_of_a_day)
