@@ -6,8 +6,9 @@ times and days, not what a reading is worth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from gateway.core.admission import ADMITTED
@@ -60,14 +61,16 @@ def list_messages(
     clocks: BootClocks,
     rules: Rules,
 ) -> Listing:
-    """Return the listing of `epoch`; an entry whose message is absent or another: EpochError.
+    """Return the listing of `epoch`; EpochError for an entry twice or without its message.
 
     What was received at or after the close waits, however late the close was carried out.
     """
     closes_ms = (epoch + 1) * rules.epoch.length_ms + rules.epoch.close_after_ms
     pending = []
     decoded = []
-    for entry in sorted(entries, key=lambda entry: entry.message_id):
+    entries = sorted(entries, key=lambda entry: entry.message_id)
+    _check_once(entries)
+    for entry in entries:
         if entry.recv_ms >= closes_ms:
             pending.append(entry)
         else:
@@ -92,6 +95,17 @@ def list_messages(
             own.late.append(Item(entry, message, placed))
     pending.sort(key=lambda entry: entry.message_id)
     return Listing(devices, tuple(pending), clocks)
+
+
+def _check_once(entries: Sequence[AdmissionEntry]) -> None:
+    for entry, after in pairwise(entries):
+        if entry.message_id == after.message_id:
+            raise EpochError(
+                f"The message {entry.message_id.hex()} cannot be counted",
+                "it has two entries in the admission log",
+                "Restore the store from a backup or the epoch from its bundle",
+                "epoch-message",
+            )
 
 
 def _message(

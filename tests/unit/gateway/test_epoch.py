@@ -492,3 +492,10 @@ def test_a_centre_is_fixed_for_good(net):
     with pytest.raises(EpochError) as caught:
         close_epoch(replace(net.inputs(), centres={CELLS[0]: (1, 1)}))
     assert caught.value.code == "epoch-centre"
+
+
+def test_an_id_with_two_entries_is_refused(net):
+    net.station()
+    net.entries.append(net.entries[0])
+    with pytest.raises(EpochError, match="two entries"):
+        net.close()
