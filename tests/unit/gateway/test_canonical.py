@@ -35,7 +35,7 @@ def test_other_bytes_are_refused(data):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-1", "01", "1.0", "١", " 1", "1" * 79, str(2**256), 1, None]
+    "text", ["", "-1", "01", "1.0", "\u0661", " 1", "1" * 79, str(2**256), 1, None]
 )
 def test_an_amount_is_decimal_text_within_a_claim(text):
     with pytest.raises(MalformedError):
@@ -59,7 +59,7 @@ def test_each_reader_names_what_it_refused():
         lambda: canonical.row([1], 2, "the thing"),
         lambda: canonical.rows(1, "the thing"),
         lambda: canonical.uint(-1, "the thing"),
-        lambda: canonical.uint(True, "the thing"),
+        lambda: canonical.uint(None, "the thing"),
         lambda: canonical.sint("1", "the thing"),
         lambda: canonical.octets(b"123", (2, 4), "the thing"),
         lambda: canonical.blob("text", "the thing"),
