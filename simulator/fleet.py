@@ -7,6 +7,7 @@ two runs of one release is equal or there is a bug.
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,7 @@ def run_fleet(
     ScenarioInvalid if its stations do not fit into its town; nothing is written then. TaskFailed
     is a bug in the code under test, named by seed and time.
     """
+    source = scenario.source or scenario.name
     start_ms = scenario.start_ms
     options = RunOptions(
         seed=seed,
@@ -73,10 +75,10 @@ def run_fleet(
     try:
         plans = plan_stations(scenario, seed)
     except TownTooSmall as error:
-        raise ScenarioInvalid(f"{scenario.source or scenario.name}: {error}") from error
+        raise ScenarioInvalid(f"{source}: {error}") from error
     run = Run(options, plans, progress)
     run.execute()
-    replay = f"cairn fleet run --scenario {scenario.source or scenario.name} --seed {seed}"
+    replay = f"cairn fleet run --scenario {shlex.quote(source)} --seed {seed}"
     return report_of(run, scenario.name, replay)
 
 

@@ -7,6 +7,7 @@ seed and the stations' names.
 from __future__ import annotations
 
 import math
+import shlex
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -60,7 +61,7 @@ def run_replay(
     show = progress or (lambda _done_ms, _span_ms: None)
     run = Run(options, plans, lambda done_ms, _signed: show(min(done_ms, span_ms), span_ms))
     run.execute()
-    return report_of(run, csv_path.name, f"cairn fleet replay --csv {csv_path}")
+    return report_of(run, csv_path.name, f"cairn fleet replay --csv {shlex.quote(str(csv_path))}")
 
 
 def _plan(station: RecordedStation, seed: int) -> StationPlan:

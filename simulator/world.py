@@ -183,12 +183,20 @@ class World:
             if task is None:
                 self.now_ms = at_ms
                 self.events += 1
-                value()
+                self._call(value)
             elif task.turn == turn:
                 self.now_ms = at_ms
                 self.events += 1
                 self._resume(task, value)
         self.now_ms = max(self.now_ms, until_ms)
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except Exception as error:
+            # Raised as it is: the gateway's fault with its disk is for the operator to read.
+            error.add_note(f"raised at {self.now_ms} ms with seed {self.seed}")
+            raise
 
     def _resume(self, task: Task, value: Any) -> None:
         task.turn += 1

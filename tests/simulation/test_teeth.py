@@ -53,3 +53,10 @@ def test_a_crash_of_the_code_itself_is_named_by_seed_and_time(monkeypatch, run, 
     monkeypatch.setattr(Outbox, "append", broken)
     with pytest.raises(TaskFailed, match=r"board \d+ boot 1 failed at \d+ ms with seed 9: KeyErr"):
         run(village, 9)
+
+
+def test_a_gateway_that_forgets_what_it_has_is_stopped(monkeypatch, run, village):
+    monkeypatch.setattr(SqliteStore, "known_id", lambda *_: False)
+    with pytest.raises(Exception, match=r"UNIQUE|stored") as caught:
+        run(village, 1)
+    assert any("with seed 1" in note for note in caught.value.__notes__)

@@ -130,3 +130,13 @@ def test_exception_names_task_time_and_seed(world):
     world.spawn(wrong(), Group("board 3 boot 1"))
     with pytest.raises(TaskFailed, match=r"board 3 boot 1 failed at 1007 ms .* seed 5: KeyErr"):
         world.run(2_000)
+
+
+def test_exception_of_a_callback_is_raised_as_it_is_with_a_note(world):
+    def wrong():
+        raise KeyError("x")
+
+    world.call_at(1_500, wrong)
+    with pytest.raises(KeyError) as caught:
+        world.run(2_000)
+    assert caught.value.__notes__ == ["raised at 1500 ms with seed 5"]
