@@ -52,7 +52,7 @@ class Chain:
         self._device = device
         self._network_id = network_id
         self._recent: "list[tuple[int, bytes]]" = []
-        self._gap: "tuple[int, int, int] | None" = None
+        self._gaps: "list[tuple[int, int, int]]" = []
         self._prev = NO_PREV
         self._failed = False
         self.boot = 0
@@ -64,17 +64,17 @@ class Chain:
         self, kind: int, body: "list[object]", now: "tuple[int, int, int]", mark: int
     ) -> "list[tuple[int, int, bytes]]":
         """Sign and store a message, made at now (time_ms, source, uncertainty_ms); before the
-        first of a boot the gap for what the last boot left unused. Returns (seq, kind, message)
-        of each. OSError: the storage failed, and the board must restart.
+        first of a boot the gaps for what the last boot left unused or damage took. Returns
+        (seq, kind, message) of each. OSError: the storage failed, and the board must restart.
         """
         if self._failed or self.lost:
             raise OSError("the chain needs a restart or a receipt")
         made = []
-        if self._gap:
-            first, last, reason = self._gap
-            gap = wire.gap_body(first, last, 0, reason)
-            made.append(self._write(wire.GAP, gap, now, segment.DROPS_NOTHING))
-            self._gap = None
+        if self._gaps:
+            for first, last, reason in self._gaps:
+                gap = wire.gap_body(first, last, 0, reason)
+                made.append(self._write(wire.GAP, gap, now, segment.DROPS_NOTHING))
+            self._gaps = []
             self._outbox.mend()
         made.append(self._write(kind, body, now, mark))
         return made
@@ -91,7 +91,9 @@ class Chain:
         start = max(start, self.highest + limits.SEQ_SAFE_DISTANCE)
         self.boot = _BOOT_AFTER_LOSS | int.from_bytes(draw, "big")
         self._next = self._reserved = start
-        self._gap = (delivered + 1, start - 1, wire.GAP_CHAIN_LOST)
+        self._prev = NO_PREV
+        # What is still stored comes by itself: no gap may cover it.
+        self._gaps = [(max(delivered, self.highest) + 1, start - 1, wire.GAP_CHAIN_LOST)]
         self.highest = start - 1
         self.lost = False
 
@@ -106,24 +108,26 @@ class Chain:
         return message is not None and self._id16(message) == id16
 
     def _open(self, stored: "tuple[int, int] | None") -> None:
-        newest, damaged_after = self._outbox.newest, self._outbox.damaged_after
+        newest, tail_lost = self._outbox.newest, self._outbox.tail_lost
         boot, reserved = stored or (0, 0)
         if newest:
             self._prev = self._id16(newest[1])
             boot = max(boot, wire.fields_of(newest[1])[2])
             # Nothing above the newest record was published; the distance is for a lost block.
-            reserved = max(reserved, newest[0] + 1 if stored else newest[0] + limits.SEQ_BLOCK)
-        self.lost = stored is None and (newest is None or damaged_after is not None)
+            spare = 1 if stored else limits.SEQ_BLOCK
+            reserved = max(reserved, newest[0] + spare)
+        self.lost = stored is None and (newest is None or tail_lost)
         self.boot = boot + 1
         self._next = self._reserved = reserved
-        first, reason = self.highest + 1, wire.GAP_UNUSED
-        if damaged_after is not None or (newest is None and reserved > 1):
+        reason = wire.GAP_UNUSED
+        if tail_lost or (newest is None and reserved > 1):
             # What stood in the damaged part, or whether anything stood in a vanished outbox, is
             # not known: prev is given up rather than risked to be shared.
             self._prev, reason = NO_PREV, wire.GAP_CHAIN_LOST
-            first = 1 if damaged_after is None else damaged_after + 1
-        if first < reserved:
-            self._gap = (first, reserved - 1, reason)
+        if self.highest + 1 < reserved:
+            self._gaps.append((self.highest + 1, reserved - 1, reason))
+        for first, last in self._outbox.lost:
+            self._gaps.append((first, last, wire.GAP_CHAIN_LOST))
 
     def _write(
         self, kind: int, body: "list[object]", now: "tuple[int, int, int]", mark: int

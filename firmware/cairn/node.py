@@ -167,6 +167,9 @@ class Node:
             self._batch.add(ticks, await self._board.sample())
             over = self._clock.synced and _day(due) != _day(due + interval_ms)
             if over or len(self._batch) >= self._config.samples_per_message:
+                if self._outbox.crowded():
+                    # Known receipts first: what is delivered must not be counted as dropped.
+                    await self._settle(must=True)
                 self._close_batch()
             self._board.feed()
 
@@ -304,10 +307,12 @@ class Node:
         self._board.feed()
         return await self._settle()
 
-    async def _settle(self) -> str:
+    async def _settle(self, *, must: bool = False) -> str:
         """Verify the newest receipt if something hangs on it, and act on it."""
         receipt = self._receipts.newest
-        if receipt.signed is None or self._settling or not self._worth_verifying(receipt):
+        if receipt.signed is None or self._settling:
+            return ""
+        if not must and not self._worth_verifying(receipt):
             return ""
         opened, serial, time_ms = receipt.signed
         if serial > self._keyring.serial:

@@ -67,7 +67,7 @@ def takes(mark: int, kind: int) -> bool:
 class Outbox:
     """Opened once at boot; `newest` is (seq, message) of the highest stored seq, or None.
 
-    damaged_after: seq of the last sound record before damage that is no torn tail, else None.
+    lost: ranges of seqs that damage (no torn tail) has taken; tail_lost: it took the newest too.
     """
 
     def __init__(self, files: "Files", bytes_max: int) -> None:
@@ -79,7 +79,8 @@ class Outbox:
         self.size = 0
         self.count = 0
         self.newest: "tuple[int, bytes] | None" = None
-        self.damaged_after: "int | None" = None
+        self.lost: "list[tuple[int, int]]" = []
+        self.tail_lost = False
         self._damaged: "list[tuple[str, bytes]]" = []
         self._open()
 
@@ -162,18 +163,23 @@ class Outbox:
             self._files.remove(part.name)
 
     def plan_drop(self, covers: "Covers") -> "Drop | None":
-        """The oldest undelivered readings, an eighth of the outbox of them; without readings other
-        droppable kinds. The last segment is left alone. None if nothing can be dropped.
+        """The oldest undelivered readings that stand side by side, at most an eighth of the outbox
+        of them; without readings other droppable kinds. None if nothing can be dropped.
+
+        The range ends before the first message that stays: the gateway counts a gap's whole range
+        as delivered, so a receipt could no longer tell whether that message arrived. The last
+        segment is left alone.
         """
         for mark in (segment.DROPS_READINGS, segment.DROPS_ALL_DROPPABLE):
             drop = Drop(0, 0, 0, mark)
             size = 0
             for part in self._segments[:-1]:
-                if size * 8 >= self._bytes_max:
+                if not drop.count and not part.droppable(mark):
+                    continue
+                size, ended = self._extend(drop, size, part, covers)
+                if ended:
                     break
-                if part.droppable(mark):
-                    size += self._add_to_drop(drop, part, covers)
-            if drop.last:
+            if drop.count:
                 return drop
         return None
 
@@ -185,9 +191,7 @@ class Outbox:
         """
         # All of the range's segments, so that packing keeps the seqs ascending.
         touched = [
-            part
-            for part in self._segments
-            if part.first <= drop.last and drop.first <= part.last
+            part for part in self._segments if part.first <= drop.last and drop.first <= part.last
         ]
         if not sum([part.droppable(drop.mark) for part in touched]):
             return
@@ -204,7 +208,7 @@ class Outbox:
                     packed.append(b"")
                 packed[-1] += kept
         if removed:
-            self._replace(touched, packed)
+            self._write_packed(touched, packed)
 
     def mend(self) -> None:
         """Cut damaged files behind their sound records, once a gap accounts for the rest."""
@@ -214,27 +218,35 @@ class Outbox:
             else:
                 self._files.remove(name)
         self._damaged = []
-        self.damaged_after = None
+        self.lost = []
+        self.tail_lost = False
 
     def _covered(self, covers: "Covers") -> "list[Segment]":
         if self._damaged:
             return []
         return [part for part in self._segments[:-1] if covers(part.first, part.last)]
 
-    def _add_to_drop(self, drop: Drop, part: Segment, covers: "Covers") -> int:
+    def _extend(
+        self, drop: Drop, size: int, part: Segment, covers: "Covers"
+    ) -> "tuple[int, bool]":
+        """Add a segment's records to the drop: (its size by now, whether it is at its end)."""
         data = self._files.read(part.name) or b""
-        size = 0
         for record in segment.scan(data)[0]:
-            if not takes(drop.mark, record.kind):
+            if covers(record.seq, record.seq):
                 continue
-            if not covers(record.seq, record.seq):
-                size += record.end - record.start
-                drop.first = drop.first or record.seq
-                drop.last = record.seq
-                drop.count += 1
-        return size
+            if not takes(drop.mark, record.kind):
+                if drop.count:
+                    return size, True
+                continue
+            drop.first = drop.first or record.seq
+            drop.last = record.seq
+            drop.count += 1
+            size += record.end - record.start
+            if size * 8 >= self._bytes_max:
+                return size, True
+        return size, False
 
-    def _replace(self, touched: "list[Segment]", packed: "list[bytes]") -> None:
+    def _write_packed(self, touched: "list[Segment]", packed: "list[bytes]") -> None:
         # Written front to back before anything is removed, so a power cut leaves a record twice
         # at worst, the copy behind seqs that are above its own; _open skips it.
         for index, part in enumerate(touched):
@@ -272,14 +284,16 @@ class Outbox:
             fresh = [record for record in records if record.seq > top]
             if damaged:
                 self._damaged.append((name, data[:sound]))
-                if self.damaged_after is None:
-                    self.damaged_after = records[-1].seq if records else top
             elif len(fresh) != len(records) or sound != len(data) or not records:
                 data = self._rewrite(name, data, fresh)
                 fresh = segment.scan(data)[0]
             if fresh:
+                if self.tail_lost and top + 1 < fresh[0].seq:
+                    self.lost.append((top + 1, fresh[0].seq - 1))
+                self.tail_lost = False
                 self._take(data, fresh, drops)
                 top = fresh[-1].seq
+            self.tail_lost = self.tail_lost or damaged
         self._roll = bool(self._damaged)
         for drop in drops:
             self.apply_drop(drop)

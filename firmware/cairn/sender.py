@@ -58,11 +58,13 @@ class Sender:
         self._wake.set()
 
     def flush(self) -> None:
-        """Everything stored may go out now: the station is registered, or the link is back."""
+        """Everything stored may go out: the station is registered. A little later, so that what
+        is under way gets its receipt first.
+        """
         if self._outbox.newest:
             self._due_to = max(self._due_to, self._outbox.newest[0])
             self._cursor = 0
-            self._next_window = self._board.ticks()
+            self._next_window = self._board.ticks() + limits.BACKOFF_MS_MIN
             self._wake.set()
 
     def receipted(self) -> None:

@@ -164,5 +164,5 @@ class Link:
         raise NotImplementedError
 
     def state(self) -> str:
-        """ "up", "connecting" or "down"."""
+        """One of "up", "connecting", "down"."""
         raise NotImplementedError

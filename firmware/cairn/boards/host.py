@@ -8,8 +8,7 @@ import asyncio
 import os
 import time
 
-from cairn.identity import open_identity
-
+from ..identity import open_identity  # noqa: TID252 - inside cairn imports are relative
 from .base import Board, Event, Files, Stream
 
 TYPE_CHECKING = False  # there is no typing module on the board
@@ -121,7 +120,7 @@ class HostEvent(Event):
         if self._event.is_set():
             return True
         try:
-            await asyncio.wait_for(self._event.wait(), timeout_ms / 1000)
+            await asyncio.wait_for(self._event.wait(), _seconds(timeout_ms))
         except asyncio.TimeoutError:
             return self._event.is_set()
         return True
@@ -181,7 +180,7 @@ class HostBoard(Board):
         return self._ticks_ms
 
     async def sleep(self, duration_ms: int) -> None:
-        await asyncio.sleep(duration_ms / 1000)
+        await asyncio.sleep(_seconds(duration_ms))
 
     def spawn(self, coroutine: "Coroutine[object, object, object]") -> None:  # type: ignore[override]
         self._tasks = [task for task in self._tasks if not task.done()]
@@ -235,6 +234,11 @@ class HostBoard(Board):
             await coroutine
         except Exception as error:  # noqa: BLE001 - whatever it is, only a restart mends it
             self.restart(type(error).__name__ + ": " + str(error))
+
+
+def _seconds(duration_ms: int) -> float:
+    # The one place where board code needs a float: asyncio counts in seconds.
+    return float("%de-3" % duration_ms)
 
 
 def _milliseconds() -> int:

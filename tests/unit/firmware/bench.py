@@ -4,23 +4,23 @@ Everything here is the firmware's own view of the world: boards.base on one side
 receipts and time answers on the other.
 """
 
-import heapq
-from collections.abc import Callable, Coroutine, Generator
+import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import sha256, shake_256
 from typing import Any
 
-from cairn import cbor, chain, cose, wire
+from cairn import cbor, chain, cose, segment, wire
 from cairn.boards import base
-from cairn.boards.host import MemoryFiles
 from cairn.config import Config
 from cairn.node import Node
 from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 
+from tests.unit.firmware.bench_world import BenchEvent, FaultyFiles, Wait, World
+
 DAY_MS = 86_400_000
 START_MS = 20_000 * DAY_MS
 CELL = (1 << 59) | (9 << 52) | (0b111 << 3)
-RNG_MASK = (1 << 64) - 1
 
 
 def keypair(name: str) -> tuple[bytes, Callable[[bytes], bytes]]:
@@ -55,6 +55,7 @@ def make_config(**changes: Any) -> Config:
 
 
 def statement(
+    *,
     serial: int = 1,
     role: str = "gateway",
     public_key: bytes = GATEWAY_PUBLIC,
@@ -62,127 +63,25 @@ def statement(
     last: int = 1 << 50,
     sign: Callable[[bytes], bytes] = root_sign,
     root: bytes = ROOT_PUBLIC,
+    network_id: bytes | None = None,
 ) -> bytes:
     payload = cbor.encode([16, role, public_key, serial, first, last])
-    network = make_config().network_id
+    network = network_id or make_config().network_id
     return cose.sign1(sign, cose.kid_of(root), network, "root", payload)[0]
 
 
 def downlink(
-    kind: int, to: bytes, body: list[Any], network_id: bytes, serial: int = 1, now: int = START_MS
+    kind: int,
+    to: bytes,
+    body: list[Any],
+    network_id: bytes,
+    *,
+    serial: int = 1,
+    now: int = START_MS,
 ) -> bytes:
     payload = cbor.encode([16, kind, to, serial, now, body])
     kid = cose.kid_of(GATEWAY_PUBLIC)
     return cose.sign1(gateway_sign, kid, network_id, "gateway", payload)[0]
-
-
-class PowerCut(BaseException):
-    """The power went while a file was being changed."""
-
-
-class FaultyFiles(MemoryFiles):
-    """Cuts the power at one changing call: before it, after it, or after n appended bytes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls = 0
-        self.cut: tuple[int, str | int] | None = None
-
-    def write(self, name: str, data: bytes) -> None:
-        self._change(lambda: super(FaultyFiles, self).write(name, data))
-
-    def remove(self, name: str) -> None:
-        self._change(lambda: super(FaultyFiles, self).remove(name))
-
-    def append(self, name: str, data: bytes) -> None:
-        if self.cut and self.cut[0] == self.calls and isinstance(self.cut[1], int):
-            super().append(name, data[: self.cut[1]])
-            raise PowerCut
-        self._change(lambda: super(FaultyFiles, self).append(name, data))
-
-    def _change(self, change: Callable[[], None]) -> None:
-        call, self.calls = self.calls, self.calls + 1
-        if self.cut is None or self.cut[0] != call:
-            change()
-            return
-        if self.cut[1] == "after":
-            change()
-        raise PowerCut
-
-
-class _Wait:
-    """Ends after delay_ms (None: never) or when event is set."""
-
-    def __init__(self, delay_ms: int | None, event: "BenchEvent | None") -> None:
-        self.delay_ms = delay_ms
-        self.event = event
-        self.woken = False
-
-    def __await__(self) -> Generator["_Wait", None, bool]:
-        yield self
-        return self.woken
-
-
-class BenchEvent(base.Event):
-    def __init__(self, world: "World") -> None:
-        self.world = world
-        self.up = False
-        self.waiting: list[Callable[[], None]] = []
-
-    def set(self) -> None:
-        self.up = True
-        waiting, self.waiting = self.waiting, []
-        for wake in waiting:
-            wake()
-
-    def clear(self) -> None:
-        self.up = False
-
-    async def wait(self, timeout_ms: int | None) -> bool:
-        if self.up:
-            return True
-        return await _Wait(timeout_ms, self)
-
-
-class World:
-    """Virtual milliseconds and the tasks of one boot. A task's exception leaves run()."""
-
-    def __init__(self) -> None:
-        self.now = 0
-        self.heap: list[tuple[int, int, Callable[[], None]]] = []
-        self.order = 0
-
-    def at(self, when: int, call: Callable[[], None]) -> None:
-        self.order += 1
-        heapq.heappush(self.heap, (when, self.order, call))
-
-    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        self.at(self.now, lambda: self._step(coroutine))
-
-    def _step(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        try:
-            wait = coroutine.send(None)
-        except StopIteration:
-            return
-        done = False
-
-        def resume(woken: bool) -> None:
-            nonlocal done
-            if not done:
-                done = True
-                wait.woken = woken
-                self._step(coroutine)
-
-        if wait.event is not None:
-            wait.event.waiting.append(lambda: self.at(self.now, lambda: resume(woken=True)))
-        if wait.delay_ms is not None:
-            self.at(self.now + wait.delay_ms, lambda: resume(woken=False))
-
-    def run(self, until: int) -> None:
-        while self.heap and self.heap[0][0] <= until:
-            self.now, _, call = heapq.heappop(self.heap)
-            call()
-        self.now = until
 
 
 class BenchBoard(base.Board):
@@ -205,7 +104,7 @@ class BenchBoard(base.Board):
         return self.world.now - self.booted
 
     async def sleep(self, duration_ms: int) -> None:
-        await _Wait(duration_ms, None)
+        await Wait(duration_ms, None)
 
     def spawn(self, coroutine: Any) -> None:
         self.world.spawn(coroutine)
@@ -215,7 +114,7 @@ class BenchBoard(base.Board):
 
     def entropy(self, size: int) -> bytes:
         self.draws += 1
-        return sha256(self._public + self.draws.to_bytes(4, "big")).digest()[:size]
+        return shake_256(self._public + self.draws.to_bytes(4, "big")).digest(size)
 
     def public_key(self) -> bytes:
         return self._public
@@ -226,13 +125,13 @@ class BenchBoard(base.Board):
     async def sample(self) -> list[tuple[int, int, int, int | None, int]]:
         return self.reading(self.world.now)
 
-    async def stream(self, host: str, port: int, tls: object | None) -> base.Stream:
+    async def stream(self, host: str, port: int, tls: object | None) -> base.Stream:  # noqa: ARG002
         if self.connect is None:
             raise OSError("no route")
         return self.connect()
 
     def radio_send(self, radio: int, channel: int, power_cdbm: int, frame: bytes) -> bool | None:
-        return None
+        """No radio."""
 
     async def radio_receive(self) -> tuple[int, int, int, int | None, int, bytes] | None:
         return None
@@ -268,9 +167,9 @@ class TimeStream(base.Stream):
 
     async def read(self, size: int) -> bytes:
         if self.left is None:
-            await _Wait(self.latency_ms, None)
+            await Wait(self.latency_ms, None)
             self.left = self.answer(self.request, self.world.now)
-            await _Wait(self.latency_ms, None)
+            await Wait(self.latency_ms, None)
         part, self.left = self.left[:size], self.left[size:]
         return part
 
@@ -284,8 +183,6 @@ def http(body: bytes, status: str = "200 OK") -> bytes:
 
 
 def nonce_of(request: bytes) -> bytes:
-    import base64
-
     text = request.split(b"nonce=")[1].split(b" ")[0]
     return base64.urlsafe_b64decode(text + b"==")
 
@@ -339,6 +236,21 @@ class Gateway:
                 ranges.append([seq, seq])
         return [up_to, id16, ranges[:32], [], self.epoch_ms]
 
+    def fields(self, kind: int) -> list[list[Any]]:
+        """Payloads of a kind, by seq."""
+        return [self.taken[seq][2] for seq in sorted(self.taken) if self.taken[seq][1] == kind]
+
+    def complete(self) -> bool:
+        """Every seq up to the highest is delivered, no seq and no prev twice."""
+        prevs = [
+            payload[4]
+            for _, kind, payload, _ in self.taken.values()
+            if kind != wire.GAP or payload[7][3] != wire.GAP_CHAIN_LOST
+        ]
+        assert self.forks == []
+        assert len(set(prevs)) == len(prevs)
+        return self.receipt_body()[0] == max(self.taken)
+
     def kinds(self) -> list[int]:
         return [self.taken[seq][1] for seq in sorted(self.taken)]
 
@@ -352,12 +264,12 @@ class BenchLink(base.Link):
         self.device = device
         self.online = True
         self.receipts = True
-        self.lose: Callable[[bytes], bool] = lambda message: False
+        self.lose: Callable[[bytes], bool] = lambda _: False
         self.inbox: list[tuple[str, bytes]] = []
         self.arrived = BenchEvent(world)
 
     async def publish(self, message: bytes) -> bool:
-        await _Wait(5, None)
+        await Wait(5, None)
         if not self.online:
             return False
         if not self.lose(message) and self.gateway.admit(message) and self.receipts:
@@ -417,8 +329,6 @@ class Bench:
 
     def stored(self) -> dict[int, bytes]:
         """seq -> message of everything in the outbox's files."""
-        from cairn import segment
-
         found = {}
         for name in self.files.names("outbox/"):
             data = self.files.read(name) or b""

@@ -12,7 +12,7 @@ class Ticks:
         return self.now
 
 
-def make(simulated: bool = False) -> tuple[Clock, Ticks]:
+def make(*, simulated: bool = False) -> tuple[Clock, Ticks]:
     ticks = Ticks()
     return Clock(ticks, simulated), ticks
 
@@ -35,7 +35,7 @@ def test_uncertainty_grows_by_the_crystals_drift() -> None:
 
 
 def test_sntp_comes_second_and_moves_five_seconds_at_most() -> None:
-    clock, ticks = make()
+    clock, _ = make()
     assert clock.set_sntp(1_700_000_000_000, 0, 10) is None
     clock.set_gateway(1_700_000_000_000, 0, 10)
     assert clock.set_sntp(1_700_000_005_001, 0, 10) is None
@@ -46,7 +46,7 @@ def test_sntp_comes_second_and_moves_five_seconds_at_most() -> None:
 
 
 def test_held_time_needs_a_witness_before_it() -> None:
-    clock, ticks = make()
+    clock, _ = make()
     assert not clock.set_held(1_000, 2_000, 10)
     assert clock.set_held(102_000, 2_000, 10)
     # Five per cent of 100 s of sleep on the RC oscillator.
@@ -69,7 +69,7 @@ def test_tick_drives_only_simulated_networks_and_only_forwards() -> None:
 
 @given(
     st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**5)), min_size=1, max_size=5),
-    st.integers(-10**6, 10**6),
+    st.integers(-(10**6), 10**6),
 )
 def test_utc_and_boot_mapping_agree(sets, error) -> None:
     clock, ticks = make()

@@ -49,11 +49,11 @@ def test_damaged_key_is_refused(place: int) -> None:
 def test_torn_key_is_refused() -> None:
     files = MemoryFiles()
     files.write(identity.FILE, b"short")
-    with pytest.raises(OperatorError, match="identity.damaged"):
+    with pytest.raises(OperatorError, match=r"identity\.damaged"):
         identity.open_identity(files, os.urandom, ticks, b"chip")
 
 
-@pytest.mark.parametrize("entropy", [bytes, lambda size: b"\xff" * size, lambda size: b"ab" * 16])
+@pytest.mark.parametrize("entropy", [bytes, lambda size: b"\xff" * size, lambda _: b"ab" * 16])
 def test_generator_that_repeats_makes_no_key(entropy) -> None:
     with pytest.raises(OperatorError) as refused:
         identity.make_seed(entropy, ticks, b"chip")

