@@ -21,6 +21,7 @@ from gateway.core.logs import (
     chain_start,
     operator_cbor,
 )
+from gateway.core.manifest import digest
 from gateway.core.operator_state import OperatorState, operator_state, rules_in_force
 from gateway.core.quantities import Quantity, parse_quantities
 from gateway.core.rules import Rules, parse_rules, rules_hash
@@ -62,14 +63,14 @@ def epoch_setting(inputs: EpochInputs) -> Setting:
     operator = operator_state(
         opening, inputs.operator, network_id, statements, (inputs.epoch + 1) * DAY_MS
     )
-    if set(inputs.tables) != {TRIG}:
-        raise _fault("The tables do not fit", f"this software needs {TRIG!r} alone", "tables")
+    rules = _rules(inputs, genesis, operator)
+    _check_files(inputs, rules)
     return Setting(
         genesis,
         network_id,
         statements,
         inputs.epoch - genesis.epoch_zero_ms // DAY_MS,
-        _rules(inputs, genesis, operator),
+        rules,
         parse_quantities(inputs.quantities_text),
         Sphere(parse_trig(inputs.tables[TRIG])),
         opening,
@@ -142,13 +143,13 @@ def _check_logs(inputs: EpochInputs, opening: EpochState, network_id: bytes) -> 
 def _check_log(name: str, log_range: LogRange, head: LogHead, entries: list[bytes]) -> None:
     what = f"The {name} log does not fit"
     if (log_range.first, log_range.hash_before) != head:
-        raise _fault(what, "it does not begin where the opening state ends", f"{name}-log")
+        raise _fault(what, "it does not begin where the opening state ends", f"{name}_log")
     if log_range.last - log_range.first != len(entries):
         why = f"{len(entries)} entries are not those of {log_range.first} to {log_range.last}"
-        raise _fault(what, why, f"{name}-log")
+        raise _fault(what, why, f"{name}_log")
     if chain_over(log_range.hash_before, entries) != log_range.hash_after:
         why = "an entry was changed, dropped or added: its hash chain ends elsewhere"
-        raise _fault(what, why, f"{name}-log")
+        raise _fault(what, why, f"{name}_log")
 
 
 def _statement(data: bytes, network_id: bytes, genesis: Genesis) -> KeyStatement:
@@ -170,6 +171,18 @@ def _rules(inputs: EpochInputs, genesis: Genesis, operator: OperatorState) -> Ru
     return rules
 
 
+def _check_files(inputs: EpochInputs, rules: Rules) -> None:
+    if set(inputs.tables) != {TRIG}:
+        raise _fault("The tables do not fit", f"this software needs {TRIG!r} alone", "tables")
+    for name, text, named in (
+        ("quantities.toml", inputs.quantities_text, rules.files.quantities),
+        ("tables/trig.csv", inputs.tables[TRIG], rules.files.trig),
+    ):
+        if digest(text) != named:
+            why = f"the rules name the one with SHA-256 {named.hex()}"
+            raise _fault(f"This is not the {name} of the rules", why, "files")
+
+
 def _centres(opening: EpochState, new: Mapping[int, Point]) -> dict[int, Point]:
     centres = dict(opening.centres)
     for cell, point in new.items():
@@ -184,4 +197,4 @@ def _centres(opening: EpochState, new: Mapping[int, Point]) -> dict[int, Point]:
 
 
 def _fault(what: str, why: str, subject: str) -> EpochError:
-    return EpochError(what, why, _RESTORE, f"epoch-{subject}")
+    return EpochError(what, why, _RESTORE, f"epoch_{subject}")

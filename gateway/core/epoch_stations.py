@@ -180,6 +180,6 @@ def _centre(setting: Setting, cell: int) -> Point:
             f"The centre of cell {cell:x} is not known",
             "it is fixed when the first hello that names it is admitted",
             "Restore the store from a backup, or take the bundle from its source again",
-            "epoch-centre",
+            "epoch_centre",
         )
     return setting.centres[cell]

@@ -104,7 +104,7 @@ def _check_once(entries: Sequence[AdmissionEntry]) -> None:
                 f"The message {entry.message_id.hex()} cannot be counted",
                 "it has two entries in the admission log",
                 "Restore the store from a backup or the epoch from its bundle",
-                "epoch-message",
+                "epoch_message",
             )
 
 
@@ -118,6 +118,6 @@ def _message(
             f"The message {entry.message_id.hex()} cannot be evaluated",
             "it is in the admission log, but its bytes are absent or say something else",
             "Restore the store from a backup or the epoch from its bundle",
-            "epoch-message",
+            "epoch_message",
         )
     return decoded.message

@@ -94,7 +94,7 @@ def _open(data: bytes, network_id: bytes, statements: tuple[KeyStatement, ...]) 
             "An operator event cannot be applied",
             f"it is {event.name.lower()}: {data[:24].hex()}",
             "Restore the operator log and its key statements",
-            "epoch-operator-event",
+            "epoch_operator_event",
         )
     return event
 

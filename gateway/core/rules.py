@@ -8,6 +8,7 @@ does not apply can never look as if it were in force.
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ REWARD_RESOLUTION = 7
 _DIGITS_MAX = 78  # of 2**256, the largest amount that a claim can carry
 _DECIMALS_MAX = 36
 _INTEGER_MAX = 2**63 - 1
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class RulesError(Exception):
@@ -107,7 +109,16 @@ class EmissionRules:
 
 
 @dataclass(frozen=True, slots=True)
+class FileRules:
+    """SHA-256 of the other files of spec/ that an epoch is computed with."""
+
+    quantities: bytes
+    trig: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
+    files: FileRules
     epoch: EpochRules
     slot_clock: SlotClockRules
     release: ReleaseRules
@@ -136,6 +147,7 @@ def parse_rules(text: bytes) -> Rules:
         ) from error
     top = _Section("the file", document)
     rules = Rules(
+        files=_files(top.section("files")),
         epoch=_epoch(top.section("epoch")),
         slot_clock=_slot_clock(top.section("slot_clock")),
         release=_release(top.section("release")),
@@ -177,6 +189,12 @@ class _Section:
         if not isinstance(value, str):
             raise self._bad(key, f"is {value!r:.80}", "Give it in quotation marks")
         return value
+
+    def sha256(self, key: str) -> bytes:
+        text = self.text(key)
+        if not _SHA256.fullmatch(text):
+            raise self._bad(key, f"is {text!r:.80}", "Give 64 hex digits in lower case")
+        return bytes.fromhex(text)
 
     def amount(self, key: str) -> int:
         return self._amount(key, self._take(key))
@@ -237,6 +255,12 @@ class _Section:
 
     def _bad(self, key: str, why: str, do: str) -> RulesError:
         return RulesError(f"{self._name} {key} cannot be used", f"it {why}", do, "rules_bad_value")
+
+
+def _files(section: _Section) -> FileRules:
+    rules = FileRules(section.sha256("quantities"), section.sha256("trig"))
+    section.finish()
+    return rules
 
 
 def _epoch(section: _Section) -> EpochRules:

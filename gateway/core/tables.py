@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 TRIG_SCALE = 10**18
@@ -50,11 +49,6 @@ def parse_trig(text: bytes) -> TrigTable:
         tuple(values[degrees : degrees + thousandths]),
         tuple(values[degrees + thousandths :]),
     )
-
-
-def table_hash(text: bytes) -> bytes:
-    """Return the SHA-256 by which a manifest names the table."""
-    return hashlib.sha256(text).digest()
 
 
 def _row(line: bytes, step: int, index: int) -> SinCos:

@@ -1,12 +1,13 @@
 """Every command that the documentation shows is run, a document from top to bottom.
 
 A fenced block opened by three backticks and `console` is a session: lines beginning `$ ` are
-commands (a trailing backslash goes on), all else is output and not compared. `console exit=1`
-tells the exit code of the block's last command; the others must give 0. A document's blocks share
+commands (a trailing backslash goes on), all else is output: each line of it must be among what the
+command printed, spaces apart, unless it holds an ellipsis. `console exit=1` tells the exit code of the block's last command; the others must give 0. A document's blocks share
 one directory. `$ make demo` leaves there what a run of `cairn demo` left, made once for all
 documents; set-up commands that other tests cover are passed over.
 """
 
+import json
 import os
 import re
 import shutil
@@ -34,6 +35,20 @@ class Step:
     line: int
     command: str
     exit_code: int
+    shown: tuple[str, ...]
+
+
+def _lines(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def _missing(step: Step, printed: str) -> str | None:
+    """The first line shown in the document that the command did not print."""
+    real = set(_lines(printed))
+    for line in step.shown:
+        if "…" not in line and line not in real:
+            return f"the document shows a line that was not printed: {line}"
+    return None
 
 
 def session(text: str) -> list[Step]:
@@ -44,13 +59,15 @@ def session(text: str) -> list[Step]:
         raise ValueError("a console block is indented, or opened by more than console exit=N")
     for block in blocks:
         found = list(COMMAND.finditer(text, block.start(2), block.end(2)))
-        for command in found:
+        for number, command in enumerate(found):
             last = command is found[-1]
+            end = block.end(2) if last else found[number + 1].start()
             steps.append(
                 Step(
                     text.count("\n", 0, command.start()) + 1,
                     command[1].replace("\\\n", " "),
                     int(block[1] or 0) if last else 0,
+                    tuple(_lines(text[command.end() : end])),
                 )
             )
     return steps
@@ -84,7 +101,7 @@ def after_demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     done = _run("cairn demo", folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return folder, done.stdout
 
 
 def _play(step: Step, folder: Path, request: pytest.FixtureRequest) -> str | None:
@@ -92,15 +109,15 @@ def _play(step: Step, folder: Path, request: pytest.FixtureRequest) -> str | Non
     if COVERED_ELSEWHERE.match(step.command):
         return None
     if DEMO.match(step.command):
-        made = request.getfixturevalue("after_demo")
+        made, printed = request.getfixturevalue("after_demo")
         shutil.copytree(made, folder, dirs_exist_ok=True)
-        return None
+        return _missing(step, printed)
     command = re.sub(r'^make demo ARGS="(.*)"$', r"cairn demo \1", step.command)
     if not re.match(r"(?:[A-Z_]+=\S+ )*cairn ", command):
         return "not a cairn or make command, so nothing checks it"
     done = _run(command, folder)
     if done.returncode == step.exit_code:
-        return None
+        return _missing(step, done.stdout + done.stderr)
     return f"exit {done.returncode}, not {step.exit_code}\n{done.stdout}{done.stderr}"
 
 
@@ -139,6 +156,28 @@ $ cairn e
     assert [(s.line, s.exit_code) for s in steps] == [(4, 0), (7, 0), (15, 0), (16, 1)]
     assert steps[0].command.split() == ["cairn", "a", "--b"]
     assert steps[1].command == "cairn c | head"
+    assert [s.shown for s in steps] == [("output",), (), (), ()]
+    assert _missing(steps[0], "some  output\n output \n") is None
+    assert "output" in (_missing(steps[0], "other\n") or "")
+
+
+@pytest.mark.slow
+def test_the_picture_shows_this_demo(after_demo, tmp_path):
+    folder, _ = after_demo
+    listed = json.loads(_run("cairn epoch list --json --data cairn-demo", folder).stdout)
+    number = listed["epochs"][-1]["epoch"]
+    table = _run(f"cairn epoch show {number} --json --data cairn-demo", folder).stdout
+    drawn = tmp_path / "demo.svg"
+    script = ROOT / "docs" / "pictures" / "make_demo_map.py"
+    subprocess.run([sys.executable, script, drawn], input=table, text=True, check=True)
+    # Not the bytes: fonts differ from machine to machine. What the picture says must be the same.
+    assert _said(drawn) == _said(ROOT / "docs" / "pictures" / "demo.svg")
+
+
+def _said(picture: Path) -> list[str]:
+    """The texts and the coordinates of the marks of an SVG that matplotlib wrote."""
+    text = picture.read_text(encoding="utf-8")
+    return re.findall(r"<!-- .* -->", text) + re.findall(r'<use [^>]* x="[^"]*" y="[^"]*"', text)
 
 
 @pytest.mark.parametrize("opening", ["```console ", "```console exit=x", "  ```console"])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.geometry import EARTH_RADIUS_M, Sphere
-from gateway.core.tables import TableError, parse_trig, table_hash
+from gateway.core.tables import TableError, parse_trig
 
 MANY = settings(max_examples=max(2_000, settings.default.max_examples))
 POLE = 90_000_000
@@ -111,10 +111,6 @@ def test_known_distances(sphere):
 def test_no_such_place(sphere, point):
     with pytest.raises(ValueError, match="is no place"):
         sphere.distance_m(point, (0, 0))
-
-
-def test_table_hash_names_the_bytes(text):
-    assert table_hash(text) != table_hash(text + b"\n")
 
 
 @pytest.mark.parametrize(

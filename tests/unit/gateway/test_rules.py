@@ -50,6 +50,15 @@ def test_the_first_rules(text):
     assert rules.emission.max_supply == 21_024_000 * 10**18
 
 
+def test_the_rules_name_the_files_of_this_release(text, repo_root):
+    files = parse_rules(text).files
+    assert (
+        files.quantities
+        == hashlib.sha256((repo_root / "spec/quantities.toml").read_bytes()).digest()
+    )
+    assert files.trig == hashlib.sha256((repo_root / "spec/tables/trig.csv").read_bytes()).digest()
+
+
 def test_every_parameter_states_its_unit(text):
     lines = text.decode().splitlines()
     for section, key in keys(text):
@@ -77,7 +86,7 @@ def test_each_missing_key_is_named(text):
 
 def test_each_section_refuses_an_unknown_key(text):
     names = HEADING.findall(text)
-    assert len(names) == 8
+    assert len(names) == 9
     for name in names:
         with pytest.raises(RulesError, match="unknown key 'slopez'") as caught:
             parse_rules(text.replace(b"[%s]" % name, b"[%s]\nslopez = 1" % name))
@@ -103,7 +112,8 @@ def test_each_section_refuses_an_unknown_key(text):
         (b'rate_cap = "150000000000000000000"', '"rate_cap" = "٣"'.encode()),
         (b'kind = "halving"', b'kind = "generous"'),
         (b'kind = "halving"', b"kind = 1"),
-        (b"[epoch]", b"epoch = 1\n[unused]"),
+        (b"[files]", b"files = 1\n[unused]"),
+        (b'trig = "', b'trig = "00'),
     ],
 )
 def test_absurd_values_are_refused(text, line, replacement):

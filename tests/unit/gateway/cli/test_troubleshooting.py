@@ -22,10 +22,10 @@ def core_codes(core: Path) -> set[str]:
                     if name in CORE_FAULTS:
                         codes.add(code)
                     elif name == "_fault" and raises_epochs:
-                        codes.add(f"epoch-{code}")
+                        codes.add(f"epoch_{code}")
                 case ast.Call(func=ast.Name(id="_fault"), args=[*_, ast.JoinedStr()]):
-                    # f"{name}-log", for both logs.
-                    codes |= {"epoch-admission-log", "epoch-operator-log"}
+                    # f"{name}_log", for both logs.
+                    codes |= {"epoch_admission_log", "epoch_operator_log"}
                 case ast.Assign(
                     targets=[ast.Attribute(attr="code")], value=ast.Constant(value=str(code))
                 ):
@@ -35,7 +35,7 @@ def core_codes(core: Path) -> set[str]:
 
 def documented(repo_root: Path) -> list[str]:
     text = (repo_root / "docs" / "troubleshooting.md").read_text("utf-8")
-    return re.findall(r"(?m)^### `([a-z_-]+)`$", text)
+    return re.findall(r"(?m)^### `([a-z_]+)`$", text)
 
 
 def test_every_code_has_one_section_and_every_section_a_code(repo_root: Path):
