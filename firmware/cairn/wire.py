@@ -99,16 +99,20 @@ def readings_body(
     t0_ms: int, dt_ms: "Sequence[int]", columns: "Sequence[Column]"
 ) -> "list[object]":
     """t0_ms: age of the last sample; dt_ms: n-1 times between samples, oldest first; columns hold
-    n absolute values each and go out as differences.
+    n absolute values each. Times and values go out as differences.
     """
     n = len(dt_ms) + 1
     _within(t0_ms, 0, limits.DAY_MS, "t0_ms")
     _within(n, 1, limits.SAMPLES_MAX, "samples")
-    for step in dt_ms:
-        _within(step, 1, limits.DAY_MS, "dt_ms")
+    last = 0
+    steps = []
+    for interval in dt_ms:
+        _within(interval, 1, limits.DAY_MS, "dt_ms")
+        steps.append(interval - last)
+        last = interval
     _within(len(columns), 1, limits.COLUMNS_MAX, "columns")
     _ascending([(column[0], column[1]) for column in columns], "columns")
-    return [t0_ms, list(dt_ms), [_column(column, n) for column in columns]]
+    return [t0_ms, steps, [_column(column, n) for column in columns]]
 
 
 def _column(column: "Column", n: int) -> "list[object]":

@@ -125,19 +125,12 @@ def _readings(fields: list[Any]) -> Readings | None:
     body = fields[7]
     if not _list(body, 3):
         return None
-    t0, dts, raw = body
-    if not (_uint(t0) and _list_of(dts, 0, SAMPLES_MAX - 1) and _list_of(raw, 1, COLUMNS_MAX)):
+    t0, steps, raw = body
+    if not (_uint(t0) and _list_of(steps, 0, SAMPLES_MAX - 1) and _list_of(raw, 1, COLUMNS_MAX)):
         return None
-    age = t0
-    ages = [age]
-    for dt in reversed(dts):
-        if type(dt) is not int or dt < 1:
-            return None
-        age += dt
-        ages.append(age)
-    if age >= UINT_LIMIT:
+    ages = _sample_ages(t0, steps)
+    if ages is None:
         return None
-    ages.reverse()
     columns = []
     before = (-1, -1)
     for item in raw:
@@ -146,7 +139,25 @@ def _readings(fields: list[Any]) -> Readings | None:
             return None
         before = (column.quantity, column.channel)
         columns.append(column)
-    return Readings(tuple(ages), tuple(columns))
+    return Readings(ages, tuple(columns))
+
+
+def _sample_ages(t0: int, steps: list[Any]) -> tuple[int, ...] | None:
+    """Ages of the samples, oldest first; a step is the difference of two intervals."""
+    interval = 0
+    intervals = []
+    for step in steps:
+        if type(step) is not int:
+            return None
+        interval += step
+        if interval < 1:
+            return None
+        intervals.append(interval)
+    ages = [t0]
+    for interval in reversed(intervals):
+        ages.append(ages[-1] + interval)
+    ages.reverse()
+    return tuple(ages) if ages[0] < UINT_LIMIT else None
 
 
 def _column(item: Any, samples: int) -> Column | None:

@@ -41,7 +41,7 @@ DECLARED = [[1, 0, 300_000], [2, 0, 300_000], [3, 0, 300_000], [4, 0, 300_000]]
 HELLO = [DEVICE.public, "cairn 0.1.0", DECLARED, [0, 0, 0], PLACE, CELL_9, [215, 60]]
 SIXTEEN = [
     2_000,
-    [60_000, 60_000, 60_000],
+    [60_000, 0, 0],
     [
         [1, 0, -2, [2_150, 3, -2, 1]],
         [2, 0, -2, [5_150, -12, 7, 0]],
@@ -100,7 +100,7 @@ def _reading(name: str, comment: str, body: list[Any], ages: list[int], rows: An
 
 def _readings() -> list[Case]:
     top = 1 << 53
-    long = [0, [1] * 255, [[1, 0, 0, [0] * 256]]]
+    long = [0, [1, *[0] * 254], [[1, 0, 0, [0] * 256]]]
     wide = [0, [], [[quantity, 0, 0, [quantity]] for quantity in range(32)]]
     return [
         _reading(
@@ -118,8 +118,8 @@ def _readings() -> list[Case]:
         _reading(
             "nulls_and_faults",
             "A difference skips over nulls; a null has a fault or was not sampled.",
-            [0, [1, 1, 1], [[1, 2, -1, [None, -50, None, 8], [[0, 6], [2, 1]]]]],
-            [3, 2, 1, 0],
+            [0, [3, -1, 2], [[1, 2, -1, [None, -50, None, 8], [[0, 6], [2, 1]]]]],
+            [9, 6, 4, 0],
             [([None, -50, None, -42], [[0, 6], [2, 1]])],
         ),
         _reading(

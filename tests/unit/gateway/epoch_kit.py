@@ -1,6 +1,7 @@
 """A small network for epoch tests: boards that sign, an operator, logs, and closes in a row."""
 
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 from nacl.signing import SigningKey
@@ -104,7 +105,12 @@ class Board(Key):
     def readings(self, time_ms, columns, dts=(), age_ms=0, **header):
         """columns: [quantity, channel, exponent, [absolute values], optional faults]."""
         packed = [[*c[:3], _deltas(c[3]), *c[4:]] for c in columns]
-        return self.make(Kind.READINGS, [age_ms, list(dts), packed], time_ms, **header)
+        return self.make(
+            Kind.READINGS,
+            [age_ms, [b - a for a, b in pairwise((0, *dts))], packed],
+            time_ms,
+            **header,
+        )
 
     def reading(self, time_ms, value, quantity=TEMPERATURE, exponent=-2, **header):
         return self.readings(time_ms, [[quantity, 0, exponent, [value]]], **header)
