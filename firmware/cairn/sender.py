@@ -34,8 +34,9 @@ class Sender:
         self._interval_ms = interval_ms
         self._wake = board.event()
         self._fresh: "list[tuple[int, int, bytes]]" = []
-        # (ticks, highest seq then): what is that old may be due again.
-        self._marks: "list[tuple[int, int]]" = []
+        # One for each interval with messages: (ticks of the first, of the last, highest seq). They
+        # may be due again two intervals after the last.
+        self._marks: "list[tuple[int, int, int]]" = []
         self._due_to = 0
         self._cursor = 0
         self._round_ticks = 0
@@ -45,13 +46,16 @@ class Sender:
         self.registered = False
         if outbox.newest:
             # What an earlier boot stored was probably sent: the retained receipt will tell.
-            self._marks.append((board.ticks(), outbox.newest[0]))
+            now = board.ticks()
+            self._marks.append((now, now, outbox.newest[0]))
 
     def offer(self, record: "tuple[int, int, bytes]") -> None:
         """A message (seq, kind, bytes) that was just stored."""
         now = self._board.ticks()
-        if not self._marks or now - self._marks[-1][0] >= self._interval_ms:
-            self._marks.append((now, record[0]))
+        if self._marks and now - self._marks[-1][0] < self._interval_ms:
+            self._marks[-1] = (self._marks[-1][0], now, record[0])
+        else:
+            self._marks.append((now, now, record[0]))
         self._fresh.append(record)
         if len(self._fresh) > limits.FRESH_MESSAGES_MAX:
             self._due_to = max(self._due_to, self._fresh.pop(0)[0])
@@ -130,15 +134,15 @@ class Sender:
         )
 
     def _age_marks(self, now: int) -> None:
-        while self._marks and self._marks[0][0] + 2 * self._interval_ms <= now:
-            self._due_to = max(self._due_to, self._marks.pop(0)[1])
+        while self._marks and self._marks[0][1] + 2 * self._interval_ms <= now:
+            self._due_to = max(self._due_to, self._marks.pop(0)[2])
 
     def _pause_ms(self) -> "int | None":
         now = self._board.ticks()
         if not self._receipts.covers(1, self._due_to):
             return max(0, self._next_window - now)
         if self._marks:
-            return max(0, self._marks[0][0] + 2 * self._interval_ms - now)
+            return max(0, self._marks[0][1] + 2 * self._interval_ms - now)
         return None
 
     async def _publish(self, message: bytes) -> bool:
