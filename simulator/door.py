@@ -252,7 +252,8 @@ class Door:
         for logged in self._store.real.iterate():
             payload = payload_of(cbor2.loads(logged.data).value[2])
             kid = cbor2.loads(cbor2.loads(logged.data).value[0])[4]
-            covers = tuple(payload[7][:2]) if payload[1] == Kind.GAP else None
+            body = payload[7]
+            covers = (body[0], body[1], body[3]) if payload[1] == Kind.GAP else None
             entry_id = logged.entry.message_id
             yield Stored(entry_id, kid, payload[1], payload[3], covers)
 

@@ -28,10 +28,11 @@ from simulator.world import Event, World
 class FleetReport:
     """What a run came to.
 
-    messages_durable: of the messages signed, those in the store; messages_dropped: those given up
-    under a signed gap, or never stored by the board itself. rejected: arrivals refused for good;
-    deferred: arrivals before their hello was known. failures: broken promises, empty if all is
-    well. replay: the command that repeats the run.
+    messages_signed: signed and stored by a board; messages_durable: of these, those in the
+    gateway's store; messages_dropped: those that a full outbox gave up under a signed gap.
+    signatures_cut: made in the moment of a power cut, never stored, never sent. rejected: arrivals
+    refused for good; deferred: arrivals before their hello was known. failures: broken promises,
+    empty if all is well. replay: the command that repeats the run.
     """
 
     scenario: str
@@ -40,6 +41,7 @@ class FleetReport:
     messages_signed: int
     messages_durable: int
     messages_dropped: int
+    signatures_cut: int
     rejected: int
     deferred: int
     corruptions: int
@@ -92,6 +94,7 @@ def report_of(run: Run, name: str, replay: str) -> FleetReport:
         counts.signed,
         counts.durable,
         counts.dropped,
+        counts.cut,
         door.rejected,
         door.duplicates,
         run.resends,
@@ -105,6 +108,7 @@ def report_of(run: Run, name: str, replay: str) -> FleetReport:
         messages_signed=counts.signed,
         messages_durable=counts.durable,
         messages_dropped=counts.dropped,
+        signatures_cut=counts.cut,
         rejected=door.rejected,
         deferred=door.deferred,
         corruptions=door.corrupted_delivered,

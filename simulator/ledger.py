@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
 import cbor2
 
 GAP = 7
+DROPPED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Stored:
     device: bytes
     kind: int
     seq: int
-    covers: tuple[int, int] | None  # first and last seq of a gap
+    covers: tuple[int, int, int] | None  # first and last seq of a gap, and its reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,15 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of the messages that boards signed: stored, and given up under a gap."""
+    """signed: messages that a board signed and stored, and so may send. Of these, durable: in the
+    gateway's store; dropped: given up by a full outbox, under a gap. cut: signatures that a power
+    cut kept from the board's flash; they never left the board, and a gap covers their seqs.
+    """
 
     signed: int
     durable: int
     dropped: int
+    cut: int
 
 
 class Ledger:
@@ -103,21 +109,38 @@ class Ledger:
                 by_device[entry.device].append(entry)
             else:
                 failures.append(Failure("forged", f"stored for no station: {entry}"))
-        signed = durable = dropped = 0
+        signed = durable = dropped = cut = 0
         for device, account in self._accounts.items():
             held = {entry.seq for entry in by_device[device]}
             failures += _doubles(account, by_device[device])
             failures += _strangers(account, by_device[device])
             failures += _broken_promises(account, held | account.refused, by_device[device])
-            signed += len(account.signed)
+            unheld = account.signed.keys() - held
+            given_up, never_stored = _under_gaps(unheld, by_device[device])
+            signed += len(account.signed) - len(never_stored)
             durable += len(held & account.signed.keys())
-            dropped += len(account.signed.keys() - held)
-        return Counts(signed, durable, dropped), failures
+            dropped += len(given_up)
+            cut += len(never_stored)
+        return Counts(signed, durable, dropped, cut), failures
 
 
 def payload_of(data: bytes) -> Any:
     """Decode a payload that our own code has signed."""
     return cbor2.loads(data)
+
+
+def _under_gaps(seqs: AbstractSet[int], stored: list[Stored]) -> tuple[set[int], set[int]]:
+    """Those of seqs under a gap of a full outbox, and the rest of those under any gap."""
+    given_up: set[int] = set()
+    covered: set[int] = set()
+    for entry in stored:
+        if entry.covers is not None:
+            first, last, reason = entry.covers
+            under = {seq for seq in seqs if first <= seq <= last}
+            covered |= under
+            if reason == DROPPED:
+                given_up |= under
+    return given_up, covered - given_up
 
 
 def _doubles(account: Account, stored: list[Stored]) -> list[Failure]:

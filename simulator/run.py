@@ -101,7 +101,7 @@ class Run:
         self.door = Door(self.world, options.data_dir, options.epoch_zero_ms, self._downlink)
         self.board_restarts = 0
         self.resends = 0
-        self.counts = Counts(0, 0, 0)
+        self.counts = Counts(0, 0, 0, 0)
         self.failures: list[Failure] = []
         self._progress = progress or (lambda _ms, _messages: None)
         self._links: dict[int, DirectLink] = {}
