@@ -2,8 +2,9 @@
 
 A fenced block opened by three backticks and `console` is a session: lines beginning `$ ` are
 commands (a trailing backslash goes on), all else is output: each line of it must be among what the
-command printed, spaces apart, unless it holds an ellipsis. `console exit=1` tells the exit code of the block's last command; the others must give 0. A document's blocks share
-one directory. `$ make demo` leaves there what a run of `cairn demo` left, made once for all
+command printed, spaces apart, unless it holds an ellipsis. `console exit=1` tells the exit code of
+the block's last command; the others must give 0. A document's blocks share one directory.
+`$ make demo` leaves there what a run of `cairn demo` left, made once for all
 documents; set-up commands that other tests cover are passed over.
 """
 
