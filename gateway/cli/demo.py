@@ -1,12 +1,13 @@
 """`cairn demo`: the whole loop once, on this machine, and what to try next."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway.cli.options import PATH, json_option
-from gateway.cli.output import FOUND, emit_json, print_facts, print_table, progress
+from gateway.cli.output import FOUND, emit_json, print_facts
 
 if TYPE_CHECKING:
     from gateway.cli.demo_run import Demo
@@ -40,15 +41,18 @@ each counts 2 %, and all of them together get at most a twentieth of the pool.""
 def demo(ctx: click.Context, seed: int, data_dir: Path, as_json: bool) -> None:
     """Run 100 stations for a day, pay them, and have a stranger's process check the sums."""
     from gateway.cli.demo_checks import problems
-    from gateway.cli.demo_run import run_demo
+    from gateway.cli.demo_run import header, run_demo
 
-    with progress("100 stations, 24 hours") as show:
-        result = run_demo(seed, data_dir, show)
+    if not as_json:
+        click.echo(header(seed))
+    started_s = time.monotonic()
+    result = run_demo(seed, data_dir)
+    elapsed_s = time.monotonic() - started_s
     found = problems(result.facts())
     if as_json:
         emit_json(demo_json(result, found))
     else:
-        _print(result, data_dir)
+        _print(result, data_dir, elapsed_s)
     for problem in found:
         click.echo(f"problem: {problem}", err=True)
     if found:
@@ -80,15 +84,14 @@ def demo_json(result: "Demo", found: list[str]) -> dict[str, Any]:
     }
 
 
-def _print(result: "Demo", data_dir: Path) -> None:
-    from gateway.cli.stations import COLUMNS, REASON_COLUMNS, reasons_of, table_of, tokens
+def _print(result: "Demo", data_dir: Path, elapsed_s: float) -> None:
+    from gateway.cli.stations import print_stations, tokens
 
     report, manifest = result.report, result.manifest
     totals = manifest.totals
-    print_table(COLUMNS, table_of(result.stations))
-    click.echo()
-    print_table(REASON_COLUMNS, reasons_of(result.stations))
-    click.echo()
+    amounts = [tokens(one) for one in (totals.emission, totals.paid, totals.carry_after)]
+    pool, paid, carry = (one.rjust(max(map(len, amounts))) for one in amounts)
+    print_stations(result.stations)
     print_facts(
         [
             ("stations", str(report.stations)),
@@ -96,11 +99,12 @@ def _print(result: "Demo", data_dir: Path) -> None:
             ("messages durable", str(report.messages_durable)),
             ("covered by gaps", str(report.messages_dropped)),
             ("rejected", f"{report.rejected} of {report.corruptions} corrupted on the way"),
-            ("pool", f"{tokens(totals.emission)} tokens"),
-            ("paid", f"{tokens(totals.paid)} tokens"),
-            ("carry", f"{tokens(totals.carry_after)} tokens"),
+            ("pool", f"{pool} tokens"),
+            ("paid", f"{paid} tokens"),
+            ("carry", f"{carry} tokens, kept for later days"),
             ("root", manifest.payout_root.hex()),
             ("audit", _audit_words(result)),
+            ("time taken", f"{elapsed_s:.1f} s, audit included"),
         ]
     )
     click.echo(f"\n{_WHY_THEY_DIFFER}\n")

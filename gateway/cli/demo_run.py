@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.cli.demo_checks import DemoFacts
 from gateway.cli.fleet_run import simulate
-from gateway.cli.output import Progress
+from gateway.cli.output import progress
 from gateway.core.epoch_inputs import StationRow
 from gateway.core.manifest import Manifest, decode_manifest
 from gateway.core.slots import StationClass
@@ -19,6 +19,7 @@ from gateway.shell.bundle_export import default_path, export_bundle
 from gateway.shell.network import DATABASE, load_network
 from gateway.shell.store.sqlite import SqliteStore
 from simulator.fleet import FleetReport
+from simulator.scenario import load_scenario
 
 SCENARIO = "demo"
 AUDIT_SECONDS_MAX = 300
@@ -64,9 +65,21 @@ class Demo:
         )
 
 
-def run_demo(seed: int, folder: Path, show: Progress) -> Demo:
+def header(seed: int) -> str:
+    """What the demo is about to do, in two lines."""
+    scenario = load_scenario(SCENARIO)
+    return (
+        f"A simulated network: {scenario.fleet.stations} stations x {scenario.days * 24} h from "
+        f"{scenario.start} on, seed {seed}, over a link that loses and damages messages.\n"
+        "The stations run the firmware's code and sign; the gateway admits, judges and pays; "
+        "another process audits.\n"
+    )
+
+
+def run_demo(seed: int, folder: Path) -> Demo:
     """Run the demo scenario in a fresh directory, export its bundle and have it audited."""
-    report = simulate(SCENARIO, seed, folder, show)
+    with progress("simulate and pay") as show:
+        report = simulate(SCENARIO, seed, folder, show)
     network = load_network(folder)
     store = SqliteStore.open(folder / DATABASE, network.network_id)
     try:
@@ -76,12 +89,11 @@ def run_demo(seed: int, folder: Path, show: Progress) -> Demo:
         export_bundle(store, network, stored, bundle)
     finally:
         store.close()
+    with progress("audit elsewhere ") as show:
+        audit = audit_elsewhere(bundle)
+        show(1, 1)
     return Demo(
-        report,
-        decode_manifest(stored.manifest),
-        decode_stations(stored.outcome),
-        bundle,
-        audit_elsewhere(bundle),
+        report, decode_manifest(stored.manifest), decode_stations(stored.outcome), bundle, audit
     )
 
 

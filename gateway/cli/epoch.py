@@ -67,29 +67,26 @@ def list_(data_dir: Path | None, as_json: bool) -> None:
 def show(number: int, data_dir: Path | None, as_json: bool) -> None:
     """Show one closed epoch: its manifest and its stations."""
     from gateway.cli.data import opened, stored_epoch
-    from gateway.cli.stations import COLUMNS, REASON_COLUMNS, reasons_of, station_json, table_of
+    from gateway.cli.stations import print_stations, station_json
     from gateway.core.manifest import decode_manifest, manifest_json
     from gateway.core.station_table import decode_stations
 
     with opened(data_dir) as data:
         stored = stored_epoch(data.store, number)
     stations = decode_stations(stored.outcome)
-    manifest = manifest_json(decode_manifest(stored.manifest))
     if as_json:
         emit_json(
             {
                 "epoch": number,
                 "manifest_hash": stored.manifest_hash.hex(),
-                "manifest": manifest,
+                "manifest": manifest_json(decode_manifest(stored.manifest)),
                 "attestation": stored.attestation.hex(),
                 "stations": [station_json(row) for row in stations],
             }
         )
         return
-    print_table(COLUMNS, table_of(stations))
-    click.echo()
-    print_table(REASON_COLUMNS, reasons_of(stations))
-    print_facts([(name, str(value)) for name, value in _summary(stored).items()])
+    print_stations(stations)
+    print_facts(_facts(stored))
 
 
 def _close_up_to(gateway: "Gateway", number: int | None, *, simulated: bool) -> list[int]:
@@ -147,6 +144,30 @@ def _summary(stored: "StoredEpoch") -> dict[str, Any]:
     }
 
 
+def _facts(stored: "StoredEpoch") -> list[tuple[str, str]]:
+    from gateway.cli.stations import tokens
+
+    summary = _summary(stored)
+    amounts = [
+        ("pool", "pool", "what this day brings"),
+        ("offered", "offered", "the pool and a part of what was carried"),
+        ("paid", "paid", "to the stations above"),
+        ("carry_before", "carried in", "what earlier days left"),
+        ("carry", "carried on", "pool + carried in - paid"),
+    ]
+    values = {key: tokens(int(summary[key])) for key, _, _ in amounts}
+    width = max(map(len, values.values()))
+    return [
+        ("epoch", f"{summary['epoch']}, the UTC day {summary['day']}"),
+        ("stations", str(summary["stations"])),
+        ("messages", str(summary["messages"])),
+        *((name, f"{values[key]:>{width}} tokens: {what}") for key, name, what in amounts),
+        ("message root", summary["message_root"]),
+        ("payout root", summary["root"]),
+        ("manifest", stored.manifest_hash.hex()),
+    ]
+
+
 def _print_summaries(summaries: list[dict[str, Any]]) -> None:
     from gateway.cli.stations import tokens
 
@@ -168,4 +189,5 @@ def _print_summaries(summaries: list[dict[str, Any]]) -> None:
             ]
             for one in summaries
         ],
+        right=["stations", "messages", "pool", "paid", "carry"],
     )

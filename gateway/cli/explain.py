@@ -1,5 +1,6 @@
 """`cairn explain`: why a station was paid what it was paid."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from gateway.core.epoch_inputs import StationRow
     from gateway.shell.network import Network
     from gateway.shell.store.base import StoredEpoch
-
-_INDENT = "  "
 
 
 @click.command()
@@ -31,16 +30,19 @@ def explain(station: str, number: int, data_dir: Path | None, as_json: bool) -> 
         raise click.BadParameter("a station is 26 characters of base32", param_hint="STATION")
     with opened(data_dir) as data:
         stored = stored_epoch(data.store, number)
-        tree = _explained(data.network, stored, device, station)
+        tree, units = _explained(data.network, stored, device, station)
     if as_json:
         emit_json(tree)
         return
-    _print_tree(tree, 0)
+    from gateway.cli.explain_text import print_explanation
+
+    options = "" if data_dir is None else f" --data {shlex.quote(str(data_dir))}"
+    print_explanation(tree, units, options)
 
 
 def _explained(
     network: "Network", stored: "StoredEpoch", device: bytes, name: str
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], dict[str, str]]:
     from gateway.core.explain import explain as explained
     from gateway.core.explain import find_station
     from gateway.core.manifest import decode_manifest
@@ -56,7 +58,8 @@ def _explained(
     manifest = decode_manifest(stored.manifest)
     rules = parse_rules(find_rules(network.folder, manifest.rules))
     quantities = parse_quantities(read_pinned(network.folder, "quantities.toml"))
-    return explained(manifest, row, rules, quantities)
+    units = {quantity.name: quantity.unit for quantity in quantities.values()}
+    return explained(manifest, row, rules, quantities), units
 
 
 def _unknown(name: str, epoch: int, stations: "tuple[StationRow, ...]") -> Exception:
@@ -73,28 +76,3 @@ def _unknown(name: str, epoch: int, stations: "tuple[StationRow, ...]") -> Excep
         f"Did you mean {near[0]}?" if near else "`cairn epoch show EPOCH` lists the stations.",
         Code.STATION_UNKNOWN,
     )
-
-
-def _print_tree(tree: dict[str, Any], depth: int) -> None:
-    for name, value in tree.items():
-        _print_value(name, value, depth)
-
-
-def _print_value(name: str, value: Any, depth: int) -> None:
-    lead = _INDENT * depth
-    if isinstance(value, dict):
-        click.echo(f"{lead}{name}")
-        _print_tree(value, depth + 1)
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        click.echo(f"{lead}{name}")
-        for number, item in enumerate(value, 1):
-            click.echo(f"{lead}{_INDENT}{number}.")
-            _print_tree(item, depth + 2)
-    else:
-        click.echo(f"{lead}{name}: {_text(value)}")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(str(item) for item in value) or "none"
-    return "none" if value is None else str(value)

@@ -129,7 +129,9 @@ def _print(facts: dict[str, Any], data_dir: Path) -> None:
             ]
             for one in facts["epochs"]
         ],
+        right=["pool", "paid", "carry"],
     )
+    click.echo()
     plain = [(name, str(value)) for name, value in facts.items() if not isinstance(value, list)]
     print_facts([*plain, ("data", str(data_dir))])
     for failure in facts["failures"]:

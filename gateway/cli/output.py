@@ -6,7 +6,7 @@ stdout carries results only. Progress, advice and faults go to stderr.
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,9 @@ OK = 0
 FOUND = 1
 USAGE = 2
 UNREACHABLE = 3
+
+# Columns that rich spends on a column besides its text.
+_RULES = 3
 
 Progress = Callable[[int, int], None]
 
@@ -32,31 +35,66 @@ def plain_terminal() -> bool:
     return not sys.stdout.isatty()
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under headings: with rules on a terminal, in plain columns elsewhere."""
-    if plain_terminal():
-        _plain(columns, rows)
-        return
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()
+) -> None:
+    """Print rows under headings: with rules on a terminal, in plain columns elsewhere.
+
+    right: the columns of numbers, which end at one edge.
+    """
+    if plain_terminal() or not _drawn(columns, rows, right):
+        _plain(columns, rows, right)
+
+
+def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str]) -> bool:
+    """Draw the table if it fits with only its last column wrapped: ids are there to be copied."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table()
-    for column in columns:
-        table.add_column(column)
+    table = Table(box=SIMPLE_HEAD, show_edge=False)
+    for place, name in enumerate(columns, 1):
+        table.add_column(
+            name, justify="right" if name in right else "left", no_wrap=place < len(columns)
+        )
     for row in rows:
-        table.add_row(*row)
+        # As Text, since a bundle's words are a stranger's: rich reads markup out of a str.
+        table.add_row(*(Text(printable(cell)) for cell in row))
     # rich itself obeys NO_COLOR.
-    Console().print(table)
+    console = Console()
+    *firm, last = _widths(columns, rows)
+    words = [word for line in [columns, *rows] for word in line[-1].split()]
+    narrowest = max(map(len, words), default=0)
+    if sum(firm) + min(last, narrowest) + _RULES * len(columns) > console.width:
+        return False
+    console.print(table)
+    return True
 
 
-def _plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [
-        max([len(column), *(len(row[place]) for row in rows)])
-        for place, column in enumerate(columns)
-    ]
-    for row in [columns, *rows]:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+
+
+def _plain(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str]) -> None:
+    widths = _widths(columns, rows)
+    for line in [columns, *rows]:
+        cells = (
+            printable(cell).rjust(width) if column in right else printable(cell).ljust(width)
+            for column, cell, width in zip(columns, line, widths, strict=True)
+        )
         click.echo("  ".join(cells).rstrip())
+
+
+def printable(text: str) -> str:
+    """Text without control characters, which a stranger could steer a terminal with."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def heading(text: str) -> None:
+    """Print a line that stands out: bold on a terminal, unless NO_COLOR is set."""
+    plain = plain_terminal() or os.environ.get("NO_COLOR")
+    click.echo(text if plain else click.style(text, bold=True))
 
 
 def print_facts(facts: Sequence[tuple[str, str]]) -> None:
@@ -73,13 +111,13 @@ def progress(title: str) -> Iterator[Progress]:
         yield _silent
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
     bar = Bar(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
+        TaskProgressColumn("{task.percentage:3.0f} %"),
         TimeElapsedColumn(),
         console=Console(stderr=True),
     )

@@ -4,13 +4,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import click
+
+from gateway.cli.output import print_table
 from gateway.core.epoch_inputs import StationRow
 from gateway.core.ids import device_name
 from gateway.core.slots import StationClass
 from gateway.core.verdicts import ADVICE
 
 REASON_COLUMNS = ("main reason", "stations", "meaning")
-COLUMNS = ("station", "cell", "quality", "verifiability", "slot", "pay", "main reason")
+COLUMNS = ("station", "cell", "class", "quality", "verifiability", "slot", "pay", "main reason")
+NUMBERS = ("quality", "verifiability", "pay")
 DECIMALS = 18
 _SHOWN_DECIMALS = 4
 _PPM_PER_PERCENT = 10_000
@@ -43,18 +47,22 @@ def station_cells(row: StationRow) -> list[str]:
     return [
         device_name(row.device),
         f"{row.scoring_cell:x}",
+        class_name(row),
         percent(row.quality_ppm),
-        f"{percent(row.v_ppm)} {class_name(row)}",
+        percent(row.v_ppm),
         slot(row),
         tokens(row.paid),
         row.reason.name.lower(),
     ]
 
 
-def table_of(rows: Sequence[StationRow]) -> list[list[str]]:
-    """The table of stations, best paid first."""
+def print_stations(rows: Sequence[StationRow]) -> None:
+    """Print the stations, best paid first, and how many have each main reason."""
     ordered = sorted(rows, key=lambda row: (-row.paid, row.device))
-    return [station_cells(row) for row in ordered]
+    print_table(COLUMNS, [station_cells(row) for row in ordered], right=NUMBERS)
+    click.echo()
+    print_table(REASON_COLUMNS, reasons_of(rows), right=["stations"])
+    click.echo()
 
 
 def reasons_of(rows: Sequence[StationRow]) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -119,6 +120,11 @@ def test_the_demo_shows_what_to_try_and_that_works(monkeypatch: pytest.MonkeyPat
     assert len(problems) == 1, result.stderr
     assert "fewer than 10000" in problems[0]
     assert "run it again: cairn demo --seed 3" in result.stderr
+    first, second, blank = result.stdout.splitlines()[:3]
+    assert first.startswith("A simulated network: 12 stations x 24 h from 2026-03-02 on, seed 3")
+    assert second.endswith("another process audits.")
+    assert blank == ""
+    assert re.search(r"(?m)^time taken +[0-9.]+ s, audit included$", result.stdout)
     assert "the same root" in result.stdout
     following = result.stdout.split("Next:\n")[1].splitlines()
     commands = [shlex.split(line)[1:] for line in following]

@@ -111,6 +111,11 @@ def test_epoch_show(data: Path):
     plain = cairn("epoch", "show", str(EPOCH), "--data", str(data)).stdout
     assert all(station in plain for station in rows)
     assert "\x1b" not in plain
+    totals = shown["manifest"]["totals"]
+    (paid,) = [line.split() for line in plain.splitlines() if line.startswith("paid   ")]
+    assert paid[2] == "tokens:"
+    assert paid[1].replace(".", "") == totals["paid"][:-14]
+    assert totals["paid"] not in plain
 
 
 def test_a_directory_in_which_no_gateway_has_run(tmp_path: Path):
@@ -169,6 +174,35 @@ def test_audit_of_the_chain(bundles: Path, tmp_path: Path):
     (tmp_path / second.name).write_bytes(second.read_bytes())
     alone = answer("audit", "--chain", str(tmp_path), exit_code=1)
     assert [link["name"] for link in alone["links"] if not link["ok"]] == ["first epoch"]
+
+
+def test_audit_for_people(bundles: Path, tmp_path: Path):
+    path = str(bundles / f"{EPOCH}.cairn")
+    report = answer("audit", path)
+    lines = cairn("audit", path).stdout.splitlines()
+    words = f"epoch {EPOCH}, root {report['root']}, {len(report['checks'])} checks"
+    assert lines[0] == f"{path}: {words}"
+    head, *rows = lines[2:-2]
+    assert head.split() == ["check", "result", "detail"]
+    place = head.index("result")
+    assert [row[:place].rstrip() for row in rows] == [one["name"] for one in report["checks"]]
+    assert {row[place:].split()[0] for row in rows} == {"ok"}
+    assert lines[-1] == "all holds"
+
+
+def test_audit_of_a_chain_for_people_shows_links_and_what_failed(bundles: Path, tmp_path: Path):
+    good = cairn("audit", "--chain", str(bundles)).stdout.splitlines()
+    assert [line.split(":")[0] for line in good[:2]] == [
+        str(bundles / f"{epoch}.cairn") for epoch in (EPOCH, EPOCH + 1)
+    ]
+    assert [line.split()[0] for line in good[3:-2]] == ["epoch", "link", "link"]
+    assert good[-1] == "all holds"
+    whole = (bundles / f"{EPOCH}.cairn").read_bytes()
+    (tmp_path / "cut.cairn").write_bytes(whole[:-1])
+    bad = cairn("audit", "--chain", str(tmp_path)).stdout
+    assert "cut.cairn: not computed" in bad
+    assert "FAILED" in bad
+    assert bad.endswith("something does not hold\n")
 
 
 def test_any_flipped_byte_is_named(bundles: Path, tmp_path: Path):
@@ -250,7 +284,7 @@ def test_explain_adds_up_to_what_was_paid(data: Path):
 def test_explain_for_people(data: Path):
     result = cairn("explain", name(2), str(EPOCH), "--data", str(data))
     assert result.exit_code == 0
-    assert f"blocked_by: {name(1)}" in result.stdout
+    assert f"0 m from {name(1)}" in result.stdout
     assert "Move at least the slot distance away" in result.stdout
 
 
@@ -300,4 +334,5 @@ def test_bench_rewards_agrees_with_the_other_library(node_modules):
     report = json.loads(result.stdout)
     assert report["leaves"] == 200
     assert all({"name", "value", "bar", "op", "met"} == set(bar) for bar in report["bars"])
-    assert result.exit_code == (0 if all(bar["met"] for bar in report["bars"]) else 1)
+    # 200 leaves are too few to meet the bar for certain; that is a result, not a failure.
+    assert result.exit_code == 0
