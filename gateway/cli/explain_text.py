@@ -46,6 +46,11 @@ _LETTERS = {
     "segment": "u of one full station, in ppm",
 }
 _LETTER = re.compile("|".join(map(re.escape, sorted(_LETTERS, key=len, reverse=True))))
+# spec/protocol.md, at the body of readings.
+_FAULTS = (
+    *("bus did not answer", "checksum", "timeout", "bus stuck", "outside the sensor's range"),
+    *("warming up", "not calibrated", "supply too low", "sensor absent"),
+)
 _IN_TOKENS = {"P", "cap"}
 
 
@@ -245,9 +250,13 @@ def _observed(first: Tree, unit: str) -> tuple[str, str]:
         case {"received_ms": received, "released_ms": released}:
             return f"received {_utc(received)[5:]}", f"before {_utc(released)[5:]}"
         case {"fault": code}:
-            return f"fault {code}", "none"
+            return f"fault {code}: {_fault(code)}", "none"
         case _:
             return value, ""
+
+
+def _fault(code: int) -> str:
+    return _FAULTS[code - 1] if 1 <= code <= len(_FAULTS) else "not in the protocol"
 
 
 def _print_findings(findings: list[Tree]) -> None:

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import pytest
 
+from gateway.cli import explain_text
 from gateway.cli.explain_text import exact_tokens, print_explanation
 from gateway.core.explain import explain
 from gateway.core.manifest import decode_manifest
@@ -191,8 +192,15 @@ def test_every_penalty_shows_value_limit_time_message_and_cost(page, trees):
         "out_of_range": ("00:35:00", "99.99 Cel", "at most 60.00 Cel"),
         "step": ("08:25:00", "45.00 Cel, a change of 29.51 Cel", "at most 15.00 Cel"),
         "flat_line": ("21:15:00", "15.00 Cel for 360 min", "less than 360 min"),
-        "sensor_fault": ("01:00:00", "fault 1", "none"),
+        "sensor_fault": ("01:00:00", "fault 1: bus did not answer", "none"),
     }
+
+
+def test_faults_are_called_what_the_protocol_calls_them(repo_root):
+    protocol = (repo_root / "spec" / "protocol.md").read_text("utf-8")
+    (codes,) = re.findall(r"each indexes a null\. Codes: ([^.]+)\.", protocol)
+    named = [one.split(" ", 1) for one in " ".join(codes.split()).split(", ")]
+    assert named == [[str(code), name] for code, name in enumerate(explain_text._FAULTS, 1)]
 
 
 def test_missing_and_late_readings_have_their_lines(page):
