@@ -68,6 +68,7 @@ def demo_json(result: "Demo", found: list[str]) -> dict[str, Any]:
         "messages_signed": report.messages_signed,
         "messages_durable": report.messages_durable,
         "messages_dropped": report.messages_dropped,
+        "signatures_cut": report.signatures_cut,
         "rejected": report.rejected,
         "corruptions": report.corruptions,
         "epoch": result.manifest.epoch,
@@ -97,7 +98,8 @@ def _print(result: "Demo", data_dir: Path, elapsed_s: float) -> None:
             ("stations", str(report.stations)),
             ("messages signed", str(report.messages_signed)),
             ("messages durable", str(report.messages_durable)),
-            ("covered by gaps", str(report.messages_dropped)),
+            ("dropped by boards", _under_gaps(report.messages_dropped)),
+            ("cut by power", f"{report.signatures_cut} before they were stored: never sent"),
             ("rejected", f"{report.rejected} of {report.corruptions} corrupted on the way"),
             ("pool", f"{pool} tokens"),
             ("paid", f"{paid} tokens"),
@@ -111,6 +113,10 @@ def _print(result: "Demo", data_dir: Path, elapsed_s: float) -> None:
     click.echo("Next:")
     for command in next_commands(result, data_dir):
         click.echo(f"  {command}")
+
+
+def _under_gaps(dropped: int) -> str:
+    return f"{dropped}, each under a signed gap" if dropped else "0"
 
 
 def _audit_words(result: "Demo") -> str:

@@ -101,6 +101,7 @@ def report_json(report: "FleetReport") -> dict[str, Any]:
             "messages_signed",
             "messages_durable",
             "messages_dropped",
+            "signatures_cut",
             "rejected",
             "corruptions",
             "deferred",
