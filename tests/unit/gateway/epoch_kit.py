@@ -39,6 +39,8 @@ START_MS = DAY * DAY_MS
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 CLOSE_AFTER_MS = 10_800_000
+END_MS = START_MS + DAY_MS
+CLOSE_MS = END_MS + CLOSE_AFTER_MS
 # Zurich; the first two are 328 m apart, the others far from each other.
 CELLS = (
     0x891F8ED951BFFFF,
@@ -252,6 +254,12 @@ class Net:
 
 def row_of(outcome, board):
     return next(row for row in outcome.stations if row.device == board.kid)
+
+
+def day_row(net, board, **options):
+    """Send a day of the board, close the epoch, and return the board's row."""
+    net.send(board.day(**options))
+    return row_of(net.close(), board)
 
 
 def findings_of(row):
