@@ -7,12 +7,11 @@ was signed and not stored was never published, so nobody can hold it against the
 
 from hashlib import sha256
 
-from . import cbor, cose, limits, segment, wire
+from . import cbor, cose, limits, sealed, segment, wire
 
 TYPE_CHECKING = False  # there is no typing module on the board
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from .boards.base import Files
     from .outbox import Outbox
@@ -32,7 +31,7 @@ def create(files: "Files") -> None:
     for name in files.names(""):
         if name != "config":
             files.remove(name)
-    files.write(FILE, cbor.encode([0, 1]))
+    sealed.write(files, FILE, cbor.encode([0, 1]))
 
 
 class Chain:
@@ -135,7 +134,7 @@ class Chain:
         self._failed = True
         seq = self._next
         if seq == self._reserved:
-            self._files.write(FILE, cbor.encode([self.boot, seq + limits.SEQ_BLOCK]))
+            sealed.write(self._files, FILE, cbor.encode([self.boot, seq + limits.SEQ_BLOCK]))
             self._reserved = seq + limits.SEQ_BLOCK
         payload = wire.encode_payload(
             kind=kind,
@@ -166,13 +165,8 @@ class Chain:
 
 
 def _stored(files: "Files") -> "tuple[int, int] | None":
-    data = files.read(FILE)
-    if data is None:
+    data = sealed.read(files, FILE)
+    if not data:
         return None
-    try:
-        fields: "Any" = cbor.decode(data)
-    except cbor.CborError:
-        return None
-    if not isinstance(fields, list) or len(fields) != 2:
-        return None
-    return fields[0], fields[1]
+    boot, reserved = cbor.decode(data)
+    return boot, reserved

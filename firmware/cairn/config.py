@@ -5,7 +5,7 @@ Stored in the file "config" as one CBOR array. Changing it takes a restart.
 
 from hashlib import sha256
 
-from . import cbor, limits, wire
+from . import cbor, limits, sealed, wire
 from .errors import OperatorError
 
 TYPE_CHECKING = False  # there is no typing module on the board
@@ -114,20 +114,23 @@ def decode(data: bytes) -> Config:
 
 def load(files: "Files") -> Config:
     """The stored Config."""
-    data = files.read(FILE)
-    if data is None:
+    if files.read(FILE) is None:
         raise OperatorError(
             "config.absent",
             "the station is not configured",
             "its storage holds no file " + FILE,
             "Provision the board.",
         )
+    data = sealed.read(files, FILE)
+    if not data:
+        # A hello with a wrong place or owner would be worse than none.
+        raise _damaged("its check does not fit")
     return decode(data)
 
 
 def store(files: "Files", config: Config) -> None:
     """Keep config for the next boot."""
-    files.write(FILE, config.encode())
+    sealed.write(files, FILE, config.encode())
 
 
 def _read_genesis(genesis: bytes) -> "tuple[bytes, bool]":

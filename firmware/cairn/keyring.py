@@ -4,7 +4,7 @@ Keeps the newest statement in the file "keys". Verifies in slices, so that the r
 meanwhile.
 """
 
-from . import cose, downlinks
+from . import cose, downlinks, sealed
 from .ed25519_verify import Verification
 
 TYPE_CHECKING = False  # there is no typing module on the board
@@ -25,9 +25,10 @@ class Keyring:
         self._public_key = b""
         self._not_before_ms = 0
         self._not_after_ms = 0
-        self._statement = board.fs.read(FILE) or b""
+        self._statement = sealed.read(board.fs, FILE)
         if self._statement:
-            # Its signature was checked before it was stored.
+            # Its signature was checked before it was stored. A damaged one comes anew, with the
+            # next time answer or keys message.
             self._take(cose.open1(self._statement, network_id, "root").payload)
 
     async def adopt(self, statement: bytes) -> str:
@@ -50,7 +51,7 @@ class Keyring:
             return "root_signature"
         # The answers of two tasks may have been checked at once; the higher one stays.
         if serial >= self.serial:
-            self._board.fs.write(FILE, statement)
+            sealed.write(self._board.fs, FILE, statement)
             self._statement = statement
             self._take(opened.payload)
         return ""

@@ -6,7 +6,7 @@ one outbox; both work without awaiting, so no task sees them half done.
 
 from hashlib import sha256
 
-from . import cbor, cose, downlinks, limits, segment, wire
+from . import cbor, cose, downlinks, limits, sealed, segment, wire
 from .batch import Batch
 from .chain import Chain
 from .clock import Clock
@@ -141,15 +141,15 @@ class Node:
             self._store_announced()
 
     def _load_announced(self) -> None:
-        stored = self._board.fs.read(ANNOUNCED_FILE)
-        if stored is not None:
+        stored = sealed.read(self._board.fs, ANNOUNCED_FILE)
+        if stored:
             hello_mark, claim_mark, registered = cbor.decode(stored)
             self._announced = (hello_mark, claim_mark)
             self._sender.registered = registered == 1
 
     def _store_announced(self) -> None:
         fields = [self._announced[0], self._announced[1], int(self._sender.registered)]
-        self._board.fs.write(ANNOUNCED_FILE, cbor.encode(fields))
+        sealed.write(self._board.fs, ANNOUNCED_FILE, cbor.encode(fields))
 
     # Sampling.
 

@@ -4,7 +4,7 @@ The newest receipt that passes the cheap checks says what need not be sent again
 one is remembered in the file "receipt" and may free storage.
 """
 
-from . import cbor
+from . import cbor, sealed
 
 TYPE_CHECKING = False  # there is no typing module on the board
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Receipts:
     def __init__(self, files: "Files") -> None:
         self._files = files
         # Without the file the oldest receipt would do: what it covers is only sent less often.
-        up_to, id16 = cbor.decode(files.read(FILE) or _NOTHING)
+        up_to, id16 = cbor.decode(sealed.read(files, FILE) or _NOTHING)
         self.verified = Receipt(up_to, id16, (), (), None)
         self.newest = self.verified
 
@@ -82,7 +82,7 @@ class Receipts:
     def accept(self, receipt: Receipt) -> None:
         """Take a receipt whose signature was verified; the newest may be newer by now."""
         if (receipt.up_to, receipt.id16) != (self.verified.up_to, self.verified.id16):
-            self._files.write(FILE, cbor.encode([receipt.up_to, receipt.id16]))
+            sealed.write(self._files, FILE, cbor.encode([receipt.up_to, receipt.id16]))
         self.verified = receipt
 
     def discard(self, receipt: Receipt) -> None:

@@ -2,7 +2,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from cairn import limits, node, wire
+from cairn import limits, node, sealed, wire
 from cairn.node import Node
 
 from tests.unit.firmware.bench import (
@@ -197,7 +197,7 @@ def test_changes_are_announced_once(change: str, monkeypatch: pytest.MonkeyPatch
 
 def test_unsynced_boot_is_mapped_once_the_time_is_known() -> None:
     bench = Bench(time_service=False)
-    bench.files.write("keys", statement())
+    sealed.write(bench.files, "keys", statement())
     bench.boot()
     bench.run(HOUR_MS)
     unsynced = [taken[2] for taken in bench.gateway.taken.values()]
@@ -235,7 +235,7 @@ def test_held_time_is_used_after_a_restart_without_network() -> None:
 def test_driven_clock_follows_ticks() -> None:
     config = make_config(genesis=genesis(1), time_host=None)
     bench = Bench(config=config)
-    bench.files.write("keys", statement(network_id=config.network_id))
+    sealed.write(bench.files, "keys", statement(network_id=config.network_id))
     bench.boot()
     slot = START_MS // 60_000
     for number in range(60 * 3):

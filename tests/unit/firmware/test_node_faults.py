@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from cairn import chain, limits, segment, wire
+from cairn import chain, limits, sealed, segment, wire
 
 from tests.unit.firmware.bench import DAY_MS, START_MS, Bench, downlink, make_config, statement
 from tests.unit.firmware.bench_world import PowerCut
@@ -175,7 +175,7 @@ def short_scenario(bench: Bench) -> None:
 
 def small_bench() -> Bench:
     bench = Bench()
-    bench.files.write("keys", statement())
+    sealed.write(bench.files, "keys", statement())
     bench.files.calls = 0
     return bench
 
