@@ -30,7 +30,7 @@ from gateway.core.cose import Role, open_envelope
 from gateway.core.epoch import close_epoch
 from gateway.core.epoch_inputs import EpochError, EpochInputs, EpochOutcome
 from gateway.core.epoch_setting import Setting, epoch_setting
-from gateway.core.genesis import Genesis
+from gateway.core.genesis import DAY_MS, Genesis
 from gateway.core.logs import parse_admission
 from gateway.core.manifest import (
     ATTESTATION_CODE,
@@ -183,6 +183,9 @@ def _attestation(sections: Mapping[str, bytes], setting: Setting, epoch: int) ->
             return Check(name, ok=False, detail="it is no notice")
     if (version, kind, body) != (VERSION, Kind.NOTICE, wanted):
         return Check(name, ok=False, detail="it was signed for another manifest")
+    # Its time is its signer's word: a key that has expired could still sign for an earlier day.
+    if time_ms < (epoch + 1) * DAY_MS + setting.rules.epoch.close_after_ms:
+        return Check(name, ok=False, detail="it is dated before the epoch closed")
     key = key_in_force(setting.statements, Role.GATEWAY, envelope.kid, time_ms)
     if key is None or not signature_valid(key, envelope.signature, envelope.to_be_signed):
         return Check(name, ok=False, detail="not signed by a gateway key in force")

@@ -70,6 +70,8 @@ def _fault(
         return "its signature does not verify"
     verdict = found.verdict
     body = found.message.body
+    if isinstance(body, Hello) and body.public_key != key:
+        return "its hello carries the key of another device"
     if isinstance(body, Claim) and not claim_proven(body, envelope.kid, network_id):
         verdict = Verdict.BAD_BODY
     if verdict is not entry.verdict:

@@ -64,7 +64,7 @@ def epoch_setting(inputs: EpochInputs) -> Setting:
         opening, inputs.operator, network_id, statements, (inputs.epoch + 1) * DAY_MS
     )
     rules = _rules(inputs, genesis, operator)
-    _check_files(inputs, rules)
+    check_rules_fit(rules, inputs.quantities_text, inputs.tables)
     return Setting(
         genesis,
         network_id,
@@ -98,6 +98,21 @@ def epoch_rules(
     return rules_in_force(genesis, state.rules, epoch)
 
 
+def check_rules_fit(rules: Rules, quantities_text: bytes, tables: Mapping[str, bytes]) -> None:
+    """Raise EpochError if no epoch can be closed by these rules with these files of spec/."""
+    if rules.epoch.length_ms != DAY_MS:
+        raise _fault("These rules cannot be used", "an epoch is a UTC day", "rules")
+    if set(tables) != {TRIG}:
+        raise _fault("The tables do not fit", f"this software needs {TRIG!r} alone", "tables")
+    for name, text, named in (
+        ("quantities.toml", quantities_text, rules.files.quantities),
+        ("tables/trig.csv", tables[TRIG], rules.files.trig),
+    ):
+        if digest(text) != named:
+            why = f"the rules name the one with SHA-256 {named.hex()}"
+            raise _fault(f"This is not the {name} of the rules", why, "files")
+
+
 def _genesis(data: bytes) -> Genesis:
     genesis = Genesis.decode(data)
     if isinstance(genesis, Verdict):
@@ -114,8 +129,13 @@ def _opening(encoded: bytes) -> EpochState:
 
 def _check_order(inputs: EpochInputs, opening: EpochState, genesis: Genesis) -> None:
     is_first = not inputs.opening
-    if not genesis.epoch_zero_ms // DAY_MS <= inputs.epoch <= EPOCH_MAX:
+    first = genesis.epoch_zero_ms // DAY_MS
+    if not first <= inputs.epoch <= EPOCH_MAX:
         why = "it lies before the genesis or beyond all plans"
+        raise _fault(f"Epoch {inputs.epoch} cannot be closed", why, "order")
+    # Else an operator could leave a past behind by beginning anew.
+    if is_first and inputs.epoch != first:
+        why = f"the first epoch of this network is {first}"
         raise _fault(f"Epoch {inputs.epoch} cannot be closed", why, "order")
     if not is_first and inputs.epoch != opening.epoch + 1:
         why = f"the opening state belongs to epoch {opening.epoch}"
@@ -165,22 +185,7 @@ def _rules(inputs: EpochInputs, genesis: Genesis, operator: OperatorState) -> Ru
     if inputs.rules_serial != serial or rules_hash(inputs.rules_text) != digest:
         why = f"epoch {inputs.epoch} is under rules {serial}, SHA-256 {digest.hex()}"
         raise _fault("These are not the rules in force", why, "rules")
-    rules = parse_rules(inputs.rules_text)
-    if rules.epoch.length_ms != DAY_MS:
-        raise _fault("These rules cannot be used", "an epoch is a UTC day", "rules")
-    return rules
-
-
-def _check_files(inputs: EpochInputs, rules: Rules) -> None:
-    if set(inputs.tables) != {TRIG}:
-        raise _fault("The tables do not fit", f"this software needs {TRIG!r} alone", "tables")
-    for name, text, named in (
-        ("quantities.toml", inputs.quantities_text, rules.files.quantities),
-        ("tables/trig.csv", inputs.tables[TRIG], rules.files.trig),
-    ):
-        if digest(text) != named:
-            why = f"the rules name the one with SHA-256 {named.hex()}"
-            raise _fault(f"This is not the {name} of the rules", why, "files")
+    return parse_rules(inputs.rules_text)
 
 
 def _centres(opening: EpochState, new: Mapping[int, Point]) -> dict[int, Point]:

@@ -134,7 +134,7 @@ class Net:
         self.genesis = genesis.encode()
         self.id = genesis.network_id()
         self.statements = tuple(
-            self._statement(role, key)
+            self.statement(role, key)
             for role, key in ((Role.GATEWAY, self.gateway), (Role.OPERATOR, self.operator))
         )
         self.epoch = DAY
@@ -239,15 +239,16 @@ class Net:
         inputs, outcome = self.close_with_inputs()
         return bundle_sections(inputs, outcome, self.attest(inputs.epoch, outcome.manifest_hash))
 
-    def attest(self, epoch, manifest_hash, key=None):
+    def attest(self, epoch, manifest_hash, key=None, time_ms=None):
         key = key or self.gateway
         body = [ATTESTATION_CODE, attestation_text(epoch), manifest_hash]
-        time_ms = (epoch + 1) * DAY_MS + CLOSE_AFTER_MS
+        if time_ms is None:
+            time_ms = (epoch + 1) * DAY_MS + CLOSE_AFTER_MS
         payload = encode([16, int(Kind.NOTICE), b"", 1, time_ms, body])
         return sign1(key.sign, key.kid, self.id, Role.GATEWAY, payload)[0]
 
-    def _statement(self, role, key):
-        statement = KeyStatement(role, key.public_key, 1, 0, 2**50)
+    def statement(self, role, key, not_after_ms=2**50):
+        statement = KeyStatement(role, key.public_key, 1, 0, not_after_ms)
         payload = statement_payload(statement)
         return sign1(self.root.sign, self.root.kid, self.id, Role.ROOT, payload)[0]
 

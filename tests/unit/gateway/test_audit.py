@@ -15,6 +15,7 @@ from gateway.core.audit import (
 from gateway.core.bundle import Damage, read_bundle, write_bundle
 from gateway.core.bundle_sections import bundle_sections, inputs_of
 from gateway.core.cbor_profile import encode, load
+from gateway.core.cose import Role
 from gateway.core.epoch import close_epoch
 from gateway.core.genesis import DAY_MS
 from gateway.core.logs import admission_cbor, chain_over, operator_cbor
@@ -27,7 +28,9 @@ from gateway.core.station_table import decode_stations, encode_stations
 from gateway.core.verdicts import Verdict
 from tests.unit.gateway.epoch_kit import (
     CELLS,
+    CLOSE_MS,
     DAY,
+    END_MS,
     HOUR_MS,
     OWNER,
     QUANTITIES,
@@ -279,6 +282,33 @@ def test_a_false_attestation_is_caught(change):
         "no": lambda: inputs_of(sections).operator[0],
     }[change]()
     assert set(failed(audit_bundle(sections))) == {"attestation"}
+
+
+def test_a_key_that_has_expired_cannot_attest_under_an_earlier_date():
+    net = Net()
+    net.statements = (net.statement(Role.GATEWAY, net.gateway, END_MS), net.statements[1])
+    inputs, outcome = net.close_with_inputs()
+    for time_ms, why in ((CLOSE_MS, "in force"), (END_MS - 1, "before the epoch closed")):
+        attestation = net.attest(DAY, outcome.manifest_hash, time_ms=time_ms)
+        report = audit_bundle(bundle_sections(inputs, outcome, attestation))
+        assert why in failed(report)["attestation"]
+
+
+def test_a_hello_with_the_key_of_another_device_is_caught():
+    net = Net()
+    board, other = net.station(), net.board("other")
+    body = [other.public_key, "cairn", board.declared, [0, 0, 0], bytes(32), board.cell, None]
+    net.admit(board.make(Kind.HELLO, body, START_MS + 5), START_MS + 6)
+    assert "key of another device" in failed(audit_bundle(net.bundle()))["messages"]
+
+
+def test_a_network_that_begins_anew_is_caught():
+    net = Net()
+    net.close()
+    sections = {**net.bundle(), "opening": b""}
+    epoch = load(sections["epoch"])
+    sections["epoch"] = encode([epoch[0], 1, bytes(32), *epoch[3:]])
+    assert "the first epoch of this network is" in failed(audit_bundle(sections))["inputs"]
 
 
 def test_a_chain_is_audited_from_its_first_epoch():
