@@ -137,10 +137,17 @@ def open_operator_event(
 
 
 def follows(event: OperatorEvent, last: OperatorEvent | None) -> bool:
-    """Say whether `event` may be appended behind `last`; otherwise it is `out_of_sequence`."""
+    """Say whether `event` may be appended behind `last`; otherwise it is `out_of_sequence`.
+
+    Times do not run backwards either: what is logged cannot be put before what was logged then.
+    """
     if last is None:
         return event.serial == 1 and event.prev == NO_PREVIOUS
-    return event.serial == last.serial + 1 and event.prev == last.event_id
+    return (
+        event.serial == last.serial + 1
+        and event.prev == last.event_id
+        and event.time_ms >= last.time_ms
+    )
 
 
 def _event(envelope: Envelope) -> OperatorEvent | Verdict:

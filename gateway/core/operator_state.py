@@ -5,8 +5,9 @@ An event counts from the epoch by whose end it was made; until then it waits, si
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gateway.core.epoch_inputs import EpochError
 from gateway.core.genesis import Genesis
@@ -51,7 +52,8 @@ def operator_state(
 ) -> OperatorState:
     """Return the operator's state for the epoch that ends at ends_ms, by serial.
 
-    EpochError if an event is none, or not signed by an operator key in force.
+    EpochError if an event is none, is not signed by an operator key in force, is dated before the
+    one that it follows, or brings rules for a day that had begun.
     """
     state = OperatorState(
         dict(opening.operator_owners),
@@ -60,10 +62,13 @@ def operator_state(
         list(opening.rules),
         [],
     )
-    opened = [
-        (_open(data, network_id, statements), data) for data in (*opening.later_events, *events)
-    ]
-    for event, data in sorted(opened, key=lambda pair: pair[0].serial):
+    waiting = [(_open(data, network_id, statements), data) for data in opening.later_events]
+    logged = [(_open(data, network_id, statements), data) for data in events]
+    for event, _ in logged:
+        _check_announced(event, opening.epoch)
+    opened = sorted((*waiting, *logged), key=lambda pair: pair[0].serial)
+    _check_times([event for event, _ in opened])
+    for event, data in opened:
         if event.time_ms >= ends_ms:
             state.later.append(data)
         else:
@@ -90,13 +95,37 @@ def rules_in_force(
 def _open(data: bytes, network_id: bytes, statements: tuple[KeyStatement, ...]) -> OperatorEvent:
     event = open_operator_event(data, network_id, statements)
     if isinstance(event, Verdict):
-        raise EpochError(
-            "An operator event cannot be applied",
-            f"it is {event.name.lower()}: {data[:24].hex()}",
-            "Restore the operator log and its key statements",
-            "epoch_operator_event",
-        )
+        raise _fault(f"it is {event.name.lower()}: {data[:24].hex()}")
     return event
+
+
+def _check_announced(event: OperatorEvent, closed_epoch: int) -> None:
+    """Refuse rules for a day of which the operator may have seen everything.
+
+    The time of an event is its signer's word. What the log adds is that the event was not in it
+    when closed_epoch closed (-1: none has), and by then the day behind that had begun.
+    """
+    body = event.body
+    if closed_epoch < 0 or not isinstance(body, RulesChange):
+        return
+    if body.first_epoch <= closed_epoch + 1:
+        why = f"epoch {body.first_epoch} had begun when they were logged"
+        raise _fault(f"event {event.serial} brings rules too late: {why}")
+
+
+def _check_times(events: Sequence[OperatorEvent]) -> None:
+    for before, event in pairwise(events):
+        if event.time_ms < before.time_ms:
+            raise _fault(f"event {event.serial} is dated before the one that it follows")
+
+
+def _fault(why: str) -> EpochError:
+    return EpochError(
+        "An operator event cannot be applied",
+        why,
+        "Restore the operator log and its key statements",
+        "epoch_operator_event",
+    )
 
 
 def _apply(state: OperatorState, event: OperatorEvent) -> None:

@@ -7,6 +7,7 @@ crash: it depends on the logs and on nothing else.
 from dataclasses import dataclass
 
 from gateway.core.epoch_inputs import ZERO_HASH, EpochInputs, EpochOutcome, LogRange
+from gateway.core.epoch_setting import TRIG, check_rules_fit
 from gateway.core.genesis import DAY_MS
 from gateway.core.operator import OperatorEvent, RulesChange
 from gateway.core.operator_state import rules_in_force
@@ -54,6 +55,11 @@ def load_rules(network: Network, digest: bytes) -> tuple[bytes, Rules]:
     return text, parse_rules(text)
 
 
+def check_rules(network: Network, rules: Rules) -> None:
+    """Raise EpochError if the network's own files are not those that the rules name."""
+    check_rules_fit(rules, read_pinned(network.folder, "quantities.toml"), _tables(network))
+
+
 def rules_for(network: Network, events: list[OperatorEvent], epoch: int) -> RulesInForce:
     """The rules of an epoch."""
     serial, digest = rules_named(network, events, epoch)
@@ -84,7 +90,7 @@ def epoch_inputs(store: Store, network: Network, span: Span, rules_text: bytes) 
         rules_serial=span.rules,
         rules_text=rules_text,
         quantities_text=read_pinned(network.folder, "quantities.toml"),
-        tables={"trig": read_pinned(network.folder, "tables/trig.csv")},
+        tables=_tables(network),
         opening=opening,
         previous_manifest=before.manifest_hash if before else ZERO_HASH,
         admission=admission,
@@ -154,6 +160,10 @@ def next_span(store: Store, epoch: int, rules: int) -> Span:
         last.operator_last if last else 0,
         store.operator_head().length,
     )
+
+
+def _tables(network: Network) -> dict[str, bytes]:
+    return {TRIG: read_pinned(network.folder, "tables/trig.csv")}
 
 
 def _epoch_before(store: Store, span: Span) -> StoredEpoch | None:

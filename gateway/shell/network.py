@@ -16,6 +16,7 @@ from nacl.signing import SigningKey
 from gateway.core import canonical
 from gateway.core.cbor_profile import encode
 from gateway.core.cose import Role, sign1
+from gateway.core.epoch_setting import TRIG, check_rules_fit
 from gateway.core.genesis import DAY_MS, Genesis
 from gateway.core.ids import device_id
 from gateway.core.rules import parse_rules, rules_hash
@@ -79,7 +80,8 @@ def create_network(
         raise _seeded()
     keys_folder = keys_folder or folder / "keys"
     rules = read_spec(FIRST_RULES) if rules is None else rules
-    parse_rules(rules)
+    tables = {TRIG: read_spec("tables/trig.csv")}
+    check_rules_fit(parse_rules(rules), read_spec("quantities.toml"), tables)
     _refuse_present([folder / "genesis.cbor", *(_key_path(keys_folder, r) for r in _KEY_ROLES)])
     keys = {role: _new_key(role, seed) for role in _KEY_ROLES}
     genesis = Genesis(

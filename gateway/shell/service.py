@@ -23,7 +23,7 @@ from gateway.core.admission import (
     step,
 )
 from gateway.core.cbor_profile import encode
-from gateway.core.cose import Role
+from gateway.core.cose import MESSAGE_BYTES_MAX, Role
 from gateway.core.downlink import (
     TO_ALL,
     downlink_payload,
@@ -32,8 +32,9 @@ from gateway.core.downlink import (
     time_body,
 )
 from gateway.core.epoch import close_epoch
-from gateway.core.epoch_inputs import EpochOutcome
+from gateway.core.epoch_inputs import EpochError, EpochOutcome
 from gateway.core.genesis import DAY_MS
+from gateway.core.ids import device_id
 from gateway.core.manifest import ATTESTATION_CODE, attestation_text
 from gateway.core.model import AdmissionEntry, Kind
 from gateway.core.operator import (
@@ -47,9 +48,10 @@ from gateway.core.operator import (
 )
 from gateway.core.receipts import ReceiptBody
 from gateway.core.registry import Policy
-from gateway.core.statements import KeyStatement, open_statement
+from gateway.core.statements import KeyStatement, key_in_force, open_statement
 from gateway.core.verdicts import Verdict
 from gateway.shell.epochs import (
+    check_rules,
     due_ms,
     epoch_inputs,
     load_rules,
@@ -111,7 +113,8 @@ class Gateway:
         self._close_due(now_ms)
         verdicts: list[Verdict] = []
         for first in range(0, len(arrivals), BATCH_MESSAGES_MAX):
-            batch = tuple(arrivals[first : first + BATCH_MESSAGES_MAX])
+            # Copies: one object given twice would be one arrival to whoever looks for it.
+            batch = tuple(Arrival(*a) for a in arrivals[first : first + BATCH_MESSAGES_MAX])
             verdicts += self._deliver_batch(batch, now_ms)
         return tuple(verdicts)
 
@@ -143,11 +146,7 @@ class Gateway:
         event = open_operator_event(data, self.network_id, self._statements)
         if isinstance(event, Verdict):
             raise _event_refused(f"Its verdict is {event.name.lower()}.")
-        if not follows(event, self._last_event()):
-            raise _event_refused("Its serial or prev does not continue the operator log.")
-        if isinstance(event.body, RulesChange):
-            # Before it is logged: without their file every later close would fail.
-            load_rules(self._keys, event.body.rules_hash)
+        self._check_event(event, now_ms)
         self._store.append_event(event.event_id, data)
         self._events.append(event)
         self._state, _ = step(self._state, now_ms, OperatorLogged(event))
@@ -168,6 +167,25 @@ class Gateway:
 
     def close(self) -> None:
         self._store.close()
+
+    def _check_event(self, event: OperatorEvent, now_ms: int) -> None:
+        if not follows(event, self._last_event()):
+            raise _event_refused("Its serial, prev or time does not continue the operator log.")
+        slots = self._rules.rules.slot_clock
+        if event.time_ms > now_ms + slots.future_slots_max * slots.slot_ms:
+            raise _event_refused("It is dated in the future; nothing could follow it until then.")
+        if isinstance(event.body, RulesChange):
+            self._check_rules_change(event.body, now_ms)
+
+    def _check_rules_change(self, change: RulesChange, now_ms: int) -> None:
+        """Refuse rules that could not close an epoch: once they are logged, none would close."""
+        if change.first_epoch <= now_ms // DAY_MS:
+            raise _event_refused(f"Epoch {change.first_epoch} has begun; rules never reach back.")
+        _, rules = load_rules(self._keys, change.rules_hash)
+        try:
+            check_rules(self._keys, rules)
+        except EpochError as error:
+            raise _event_refused(f"{error.what}: {error.why}.") from error
 
     # ---- ingest
 
@@ -199,7 +217,7 @@ class Gateway:
             for cell, (lat_e6, lon_e6) in effect.centres
         ]
         refused = [
-            Refused(one.verdict, now_ms, one.arrival.device or b"", one.arrival.data)
+            Refused(one.verdict, now_ms, one.arrival.device or b"", _sample(one.arrival.data))
             for one in rejected
         ]
         logged = [Logged(one.entry, one.data) for one in entries]
@@ -232,8 +250,12 @@ class Gateway:
             self._rules = rules_for(self._keys, self._events, self._next_epoch)
 
     def _attest(self, outcome: EpochOutcome) -> bytes:
+        """Sign the outcome; b"" if the key is not in force, for an audit would refuse that."""
         # Dated by the close that was due, not by now: a restart signs the same bytes again.
         closed_ms = due_ms(outcome.epoch, self._rules.rules)
+        kid = device_id(bytes(self._keys.gateway.verify_key))
+        if key_in_force(self._statements, Role.GATEWAY, kid, closed_ms) is None:
+            return b""
         text = attestation_text(outcome.epoch)
         body = notice_body(ATTESTATION_CODE, text, outcome.manifest_hash)
         return self._signed(Kind.NOTICE, TO_ALL, closed_ms, body)
@@ -323,6 +345,11 @@ def _verdicts(
         else:
             verdicts.append(next(left).entry.verdict)
     return verdicts
+
+
+def _sample(data: bytes) -> bytes:
+    """What is kept of refused bytes: a stranger must not choose how much is written."""
+    return data[:MESSAGE_BYTES_MAX]
 
 
 def _event_refused(why: str) -> OperatorFault:

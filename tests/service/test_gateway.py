@@ -8,17 +8,23 @@ from pathlib import Path
 
 import cbor2
 import pytest
+from nacl.signing import SigningKey
 
+from gateway.core.admission import Arrival
+from gateway.core.audit import audit_bundle
+from gateway.core.bundle import read_bundle
 from gateway.core.cose import Role, open_envelope
 from gateway.core.genesis import DAY_MS
 from gateway.core.model import Kind
 from gateway.core.operator import OperatorKind
 from gateway.core.registry import Policy
-from gateway.core.statements import open_statement
+from gateway.core.statements import open_statement, statement_payload
 from gateway.core.verdicts import Verdict
 from gateway.core.verify import signature_valid
+from gateway.shell.bundle_export import export_bundle
+from gateway.shell.bundle_file import decompress
 from gateway.shell.errors import Code, OperatorFault
-from gateway.shell.network import DATABASE, NetworkKeys, load_keys
+from gateway.shell.network import DATABASE, NetworkKeys, load_keys, sign_with
 from gateway.shell.service import Downlink, Gateway
 from gateway.shell.store.base import Batch
 from gateway.shell.store.sqlite import SqliteStore
@@ -103,6 +109,17 @@ def test_approved_policy_waits_for_the_operator(keys: NetworkKeys):
     gateway.operate(OperatorKind.APPROVE, [station.device], START)
     assert send(gateway, hello) == [Verdict.OK]
     gateway.close()
+
+
+def test_one_arrival_given_twice_is_judged_twice_in_order(keys: NetworkKeys, gateway: Gateway):
+    arrival = Arrival(None, SigningStation(1, keys.network_id).hello(START))
+    assert gateway.deliver([arrival] * 2, START) == (Verdict.OK, Verdict.DUPLICATE)
+
+
+def test_of_refused_bytes_no_more_is_kept_than_a_message_has(gateway: Gateway):
+    assert send(gateway, b"x" * 100_000) == [Verdict.OVERSIZE]
+    (sample,) = gateway.store.refused_samples(Verdict.OVERSIZE)
+    assert sample.data == b"x" * 4_096
 
 
 # ---- crashes
@@ -274,6 +291,23 @@ def test_the_attestation_is_the_gateways_word_for_the_manifest(
     stored = gateway.store.epoch(EPOCH)
     code, text, manifest_hash = body_of(keys, Downlink(b"", "notice", stored.attestation))
     assert (code, text, manifest_hash) == (1, f"epoch {EPOCH}", stored.manifest_hash)
+
+
+def test_a_key_that_is_no_longer_in_force_attests_nothing(tmp_path: Path):
+    keys = network(tmp_path / "data")
+    statement = open_statement(keys.statements[0], keys.network_id, keys.genesis.root_key)
+    root = bytes.fromhex((keys.folder / "keys" / "root.key").read_text())
+    payload = statement_payload(replace(statement, not_after_ms=DUE + DAY_MS))
+    data, _ = sign_with(SigningKey(root), keys.network_id, Role.ROOT, payload)
+    keys = replace(keys, statements=(data, keys.statements[1]))
+    gateway = open_gateway(keys)
+    gateway.advance(DUE + DAY_MS)
+    for epoch in (EPOCH, EPOCH + 1):
+        stored = gateway.store.epoch(epoch)
+        assert bool(stored.attestation) is (epoch == EPOCH)
+        export_bundle(gateway.store, keys, stored, path := tmp_path / "bundle")
+        assert audit_bundle(read_bundle(path.read_bytes(), decompress)).ok
+    gateway.close()
 
 
 # ---- the rest

@@ -6,7 +6,9 @@ import pytest
 
 from gateway.core.epoch import close_epoch
 from gateway.core.epoch_inputs import EpochError
-from tests.unit.gateway.epoch_kit import CELLS, DAY, Net
+from gateway.core.operator import OperatorKind
+from gateway.core.rules import rules_hash
+from tests.unit.gateway.epoch_kit import CELLS, DAY, END_MS, OWNER, RULES, START_MS, Net
 
 
 @pytest.fixture
@@ -26,6 +28,7 @@ def other_network():
         (lambda i: replace(i, opening=b"\xff"), "epoch_opening"),
         (lambda i: replace(i, epoch=DAY - 1), "epoch_order"),
         (lambda i: replace(i, epoch=2**40), "epoch_order"),
+        (lambda i: replace(i, epoch=DAY + 1), "epoch_order"),
         (lambda i: replace(i, previous_manifest=b"p" * 32), "epoch_order"),
         (lambda i: replace(i, admission=i.admission[1:]), "epoch_admission_log"),
         (lambda i: replace(i, admission=i.admission[::-1]), "epoch_admission_log"),
@@ -72,4 +75,30 @@ def test_an_id_with_two_entries_is_refused(net):
     net.station()
     net.entries.append(net.entries[0])
     with pytest.raises(EpochError, match="two entries"):
+        net.close()
+
+
+def test_rules_that_are_logged_when_their_day_has_begun_are_refused(net):
+    text = RULES.replace(b"threshold_ppm = 500_000", b"threshold_ppm = 400_000")
+    net.close()
+    net.event(OperatorKind.RULES, START_MS, [DAY + 1, rules_hash(text)])
+    net.rules, net.rules_serial = text, 2
+    with pytest.raises(EpochError, match="had begun") as caught:
+        net.close()
+    assert caught.value.code == "epoch_operator_event"
+
+
+def test_operator_events_whose_times_run_backwards_are_refused(net):
+    net.event(OperatorKind.ANCHOR, END_MS, [OWNER[:16], 1])
+    net.event(OperatorKind.ANCHOR, END_MS - 1, [OWNER[:16], 0])
+    with pytest.raises(EpochError, match="event 2 is dated before") as caught:
+        net.close()
+    assert caught.value.code == "epoch_operator_event"
+
+
+def test_an_event_of_tomorrow_holds_back_what_is_dated_before_it(net):
+    net.event(OperatorKind.ANCHOR, END_MS, [OWNER[:16], 1])
+    net.close()
+    net.event(OperatorKind.ANCHOR, END_MS - 1, [OWNER[:16], 0])
+    with pytest.raises(EpochError, match="event 2 is dated before"):
         net.close()

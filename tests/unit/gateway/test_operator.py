@@ -94,6 +94,10 @@ def test_the_log_has_one_order():
     assert not follows(second, None)
     assert not follows(first, second)
     assert not follows(event_of(OperatorKind.APPROVE, [DEVICE], serial=2), first)
+    behind = {"serial": 2, "prev": first.event_id}
+    assert not follows(
+        event_of(OperatorKind.APPROVE, [DEVICE], **behind, time_ms=NOON_MS - 1), first
+    )
 
 
 def test_key_in_force_looks_at_role_kid_and_time():
