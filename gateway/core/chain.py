@@ -35,7 +35,8 @@ NOTHING_BEFORE = Before()
 
 class Fork(NamedTuple):
     """Messages with one seq or one prev. ids: all of them in these inputs, ascending; the first
-    two are shown as evidence. There is one alone if its seq was taken in an earlier epoch.
+    two are shown as evidence. There is one alone if its seq was taken in an earlier epoch. Those
+    of a later epoch alone are left to that.
     """
 
     shared: int | bytes
@@ -55,25 +56,43 @@ class ChainFindings:
     after: Before
 
 
-def chain_findings(links: Iterable[ChainLink], before: Before = NOTHING_BEFORE) -> ChainFindings:
+def chain_findings(
+    links: Iterable[ChainLink],
+    before: Before = NOTHING_BEFORE,
+    waiting: Iterable[ChainLink] = (),
+) -> ChainFindings:
     """Findings on one device from its messages of an epoch and what earlier epochs left.
 
-    A message beats a gap that covers its seq. A prev is compared with those of `links` alone.
+    waiting: admitted by the close, but of a later epoch, which will settle them. They fill no hole
+    above the last seq of `links`. A message beats a gap that covers its seq. A prev is compared
+    with those of these inputs alone.
     """
     by_id = {link.message.message_id: link for link in links}
-    forks = (*_seq_forks(by_id, before.by_message), *_prev_forks(by_id))
+    all_by_id = by_id | {link.message.message_id: link for link in waiting}
+    forks = tuple(
+        fork
+        for fork in (*_seq_forks(all_by_id, before.by_message), *_prev_forks(all_by_id))
+        if not by_id.keys().isdisjoint(fork.ids)
+    )
     unpaid = frozenset(message_id for fork in forks for message_id in fork.ids)
-    tags = ({by_id[message_id].net_tag for message_id in fork.ids} - {b""} for fork in forks)
-    seqs = ((link.message.seq, link.message.seq) for link in by_id.values())
-    by_message = union((*before.by_message, *seqs))
-    by_gap = union((*before.by_gap, *_gaps(by_id)))
+    tags = ({all_by_id[message_id].net_tag for message_id in fork.ids} - {b""} for fork in forks)
+    after = _delivered(by_id, before)
+    known = _delivered(all_by_id, after)
+    missing = holes(union((*known.by_message, *known.by_gap)))
+    high = max((last for _, last in (*after.by_message, *after.by_gap)), default=0)
     return ChainFindings(
         forks,
         unpaid,
         any(len(tags_of_fork) > 1 for tags_of_fork in tags),
-        holes(union((*by_message, *by_gap))),
-        Before(by_message, by_gap),
+        # Above the high-water mark of this epoch the next one looks.
+        tuple((first, last) for first, last in missing if first <= high),
+        after,
     )
+
+
+def _delivered(by_id: dict[bytes, ChainLink], before: Before) -> Before:
+    seqs = ((link.message.seq, link.message.seq) for link in by_id.values())
+    return Before(union((*before.by_message, *seqs)), union((*before.by_gap, *_gaps(by_id))))
 
 
 def _seq_forks(by_id: dict[bytes, ChainLink], taken: Ranges) -> tuple[Fork, ...]:

@@ -67,11 +67,10 @@ def evaluate_stations(epoch: int, setting: Setting, listing: Listing) -> Evaluat
     stations = []
     for device in sorted({*opening.stations, *listing.devices}):
         messages = listing.devices.get(device, _NOTHING)
-        links = [
-            ChainLink(item.message, item.entry.net_tag)
-            for item in (*messages.listed, *messages.late, *messages.refused)
-        ]
-        chain = chain_findings(links, delivered.get(device, NOTHING_BEFORE))
+        links = _links((*messages.listed, *messages.late, *messages.refused))
+        chain = chain_findings(
+            links, delivered.get(device, NOTHING_BEFORE), _links(messages.waiting)
+        )
         if links:
             delivered[device] = chain.after
         registration = register(
@@ -84,6 +83,10 @@ def evaluate_stations(epoch: int, setting: Setting, listing: Listing) -> Evaluat
             ranges = quarantined.get(device, [])
             stations.append(_evaluate(epoch, setting, registration, messages, chain, ranges))
     return Evaluation(tuple(stations), delivered)
+
+
+def _links(items: Iterable[Item]) -> list[ChainLink]:
+    return [ChainLink(item.message, item.entry.net_tag) for item in items]
 
 
 def _evaluate(  # noqa: PLR0917 - the six parts of a station's epoch

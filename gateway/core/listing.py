@@ -33,12 +33,13 @@ class DeviceMessages:
     """One device's messages at a close, each list in ascending order of id.
 
     listed: of this epoch; late: of an epoch that was settled before they came; refused: finally
-    refused, their seqs count as delivered.
+    refused, their seqs count as delivered; waiting: received by now, but of a later epoch.
     """
 
     listed: list[Item] = field(default_factory=list)
     late: list[Item] = field(default_factory=list)
     refused: list[Item] = field(default_factory=list)
+    waiting: list[Item] = field(default_factory=list)
 
     def known(self) -> list[Item]:
         """Return what the register may learn from: listed and late."""
@@ -89,6 +90,7 @@ def list_messages(
         placed = place(message, entry.recv_ms, clocks, rules)
         if placed.epoch > epoch:
             pending.append(entry)
+            own.waiting.append(Item(entry, message, placed))
         elif placed.epoch == epoch or placed.fault is not None:
             own.listed.append(Item(entry, message, placed))
         else:

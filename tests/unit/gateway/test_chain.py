@@ -142,3 +142,24 @@ def test_ranges_are_sets(pairs):
     assert {n for n in range(40) if contains(merged, n)} == numbers
     missing = {n for first, last in holes(merged) for n in range(first, last + 1)}
     assert missing == set(range(1, max(numbers, default=0))) - numbers
+
+
+def test_what_waits_for_its_epoch_fills_holes_and_shows_forks_but_is_not_settled():
+    links = [link(1, 1), link(3, 3), link(9, 9)]
+    waiting = [link(2, 2), link(20, 20), link(21, 21, gap=(4, 7, 1)), link(13, 3)]
+    findings = chain_findings(links, waiting=waiting)
+    assert findings.holes == ((8, 8),)
+    assert [(fork.shared, fork.ids) for fork in findings.forks] == [(3, ids(3, 13))]
+    assert findings.after == Before(((1, 1), (3, 3), (9, 9)), ())
+    # Settled in turn, the other half of the fork is found by its seq; what was between is a hole.
+    later = chain_findings(waiting, findings.after)
+    assert [(fork.shared, fork.ids) for fork in later.forks] == [(3, ids(13))]
+    assert later.holes == ((8, 8), (10, 19))
+
+
+def test_a_fork_of_a_later_epoch_alone_is_left_to_it():
+    waiting = [link(2, 2), link(3, 2), link(4, 4, b"q" * 16), link(5, 5, b"q" * 16)]
+    findings = chain_findings([link(1, 1)], waiting=waiting)
+    assert (findings.forks, findings.unpaid, findings.holes) == ((), frozenset(), ())
+    shared = chain_findings([link(1, 1, b"q" * 16)], waiting=waiting)
+    assert shared.unpaid == {*ids(1, 4, 5)}

@@ -82,6 +82,28 @@ def test_holes_are_found_and_closed_by_gaps(net):
     assert findings_of(row_of(net.close(), board)) == {}
 
 
+def test_what_waits_for_tomorrow_is_no_hole_in_today(net):
+    board = net.station()
+    time_ms = START_MS + 23 * HOUR_MS
+    net.admit(board.make(Kind.COMMIT, [DAY + 1, bytes(32)], time_ms), time_ms + 1)
+    board.seq += 3
+    net.admit(board.reading(time_ms + 2, 1500), time_ms + 3)
+    # What the outbox dropped in the evening is said after midnight, hours before the close.
+    net.admit(board.make(Kind.GAP, [4, 6, 3, 1], END_MS + 1), END_MS + 2)
+    assert findings_of(row_of(net.close(), board)) == {}
+    assert findings_of(row_of(net.close(), board)) == {}
+    assert decode_state(net.opening).delivered[board.kid] == (((1, 3), (7, 8)), ((4, 6),))
+
+
+def test_a_fork_with_a_message_that_waits_is_unpaid_on_both_days(net):
+    board = net.station()
+    net.send(board.day()[:1])
+    twin = board.reading(END_MS + 5, 1_700, seq=3, prev=b"p" * 16)
+    net.admit(twin, END_MS + 6)
+    assert findings_of(row_of(net.close(), board)) == {Verdict.FORKED: 2}
+    assert findings_of(row_of(net.close(), board)) == {Verdict.FORKED: 1}
+
+
 def test_what_was_finally_refused_is_delivered_and_in_no_root(net):
     board = net.station()
     refused = board.make(Kind.READINGS, [], START_MS + 5)
