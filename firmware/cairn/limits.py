@@ -44,6 +44,10 @@ OUTBOX_BYTES_MAX = 16_777_216
 # What may be stored beyond the configured size by the kinds that are never dropped.
 OUTBOX_RESERVE_BYTES = 16_384
 
+# A message without its body; the record of a gap in the outbox.
+ENVELOPE_BYTES_MAX = 160
+GAP_RECORD_BYTES_MAX = 16 + ENVELOPE_BYTES_MAX
+
 FRESH_MESSAGES_MAX = 8
 RESEND_WINDOW = 16
 BACKOFF_MS_MIN = 1_000

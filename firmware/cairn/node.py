@@ -28,7 +28,6 @@ ANNOUNCED_FILE = "announced"
 
 _ANNOUNCE_WAIT_MS = 60_000
 _MOVE_MS_NOTICED = 1_000
-_ENVELOPE_BYTES = 160
 _LOG_MAX = 8
 
 
@@ -87,7 +86,7 @@ class Node:
         """Sign, store and offer a message made at now (time_ms, source, uncertainty_ms). False if
         the outbox is full of what may not be dropped: the message is not signed then.
         """
-        if not self._make_room(kind, len(cbor.encode(body)) + _ENVELOPE_BYTES, now):
+        if not self._make_room(kind, len(cbor.encode(body)) + limits.ENVELOPE_BYTES_MAX, now):
             return False
         self._append(kind, body, now, segment.DROPS_NOTHING)
         return True
@@ -101,16 +100,21 @@ class Node:
             self._unmapped = True
 
     def _make_room(self, kind: int, size: int, now: "tuple[int, int, int]") -> bool:
-        while not self._outbox.room_for(kind, size):
+        if self._outbox.room_for(kind, size):
+            return True
+        # Several drops at once: a gap among the readings to come parts them, the next drop there
+        # frees less, and in the end nothing but gaps would be left.
+        spare = self._config.outbox_bytes_max // 8
+        while not self._outbox.room_for(kind, size + spare):
             drop = self._outbox.plan_drop(self._receipts.verified.covers)
-            if drop is None or not self._outbox.room_for(wire.GAP, _ENVELOPE_BYTES):
-                return False
+            if drop is None or not self._outbox.room_for(wire.GAP, limits.ENVELOPE_BYTES_MAX):
+                break
             gap = wire.gap_body(drop.first, drop.last, drop.count, wire.GAP_DROPPED)
             # The gap is durable before anything is gone; its mark finishes the job after a cut.
             self._append(wire.GAP, gap, now, drop.mark)
             self._outbox.apply_drop(drop)
             self.dropped += drop.count
-        return True
+        return self._outbox.room_for(kind, size)
 
     # What the station says of itself.
 
@@ -180,13 +184,19 @@ class Node:
     async def _report_status(self) -> None:
         await self._ready.wait(None)
         last_due = 0
+        reported_ticks = -limits.DAY_MS
         while True:
             due = self._next_due(self._config.status_interval_ms, last_due)
             if await self._retimed_within(due):
                 last_due = 0
                 continue
             last_due = due
-            uptime_s = self._board.ticks() // 1000
+            ticks = self._board.ticks()
+            if self._outbox.crowded() and ticks - reported_ticks < limits.DAY_MS:
+                # Thinned, for it would outlast the readings and part them: see _make_room().
+                continue
+            reported_ticks = ticks
+            uptime_s = ticks // 1000
             info, stored = self._board.info(), self._outbox.count
             body = wire.status_body(uptime_s, info, stored, self.dropped, None)
             self.write(wire.STATUS, body, self._clock.now())

@@ -9,7 +9,7 @@ from . import limits, segment, wire
 
 TYPE_CHECKING = False  # there is no typing module on the board
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .boards.base import Files
 
@@ -164,23 +164,17 @@ class Outbox:
 
     def plan_drop(self, covers: "Covers") -> "Drop | None":
         """The oldest undelivered readings that stand side by side, at most an eighth of the outbox
-        of them; without readings other droppable kinds. None if nothing can be dropped.
+        of them; without readings other droppable kinds. None if nothing is left whose removal
+        frees more than its gap takes.
 
         The range ends before the first message that stays: the gateway counts a gap's whole range
         as delivered, so a receipt could no longer tell whether that message arrived. The last
         segment is left alone.
         """
         for mark in (segment.DROPS_READINGS, segment.DROPS_ALL_DROPPABLE):
-            drop = Drop(0, 0, 0, mark)
-            size = 0
-            for part in self._segments[:-1]:
-                if not drop.count and not part.droppable(mark):
-                    continue
-                size, ended = self._extend(drop, size, part, covers)
-                if ended:
-                    break
-            if drop.count:
-                return drop
+            for drop, size in self._runs(mark, covers):
+                if size > limits.GAP_RECORD_BYTES_MAX:
+                    return drop
         return None
 
     def apply_drop(self, drop: Drop) -> None:
@@ -226,25 +220,28 @@ class Outbox:
             return []
         return [part for part in self._segments[:-1] if covers(part.first, part.last)]
 
-    def _extend(
-        self, drop: Drop, size: int, part: Segment, covers: "Covers"
-    ) -> "tuple[int, bool]":
-        """Add a segment's records to the drop: (its size by now, whether it is at its end)."""
-        data = self._files.read(part.name) or b""
-        for record in segment.scan(data)[0]:
-            if covers(record.seq, record.seq):
+    def _runs(self, mark: int, covers: "Covers") -> "Iterator[tuple[Drop, int]]":
+        """Undelivered records side by side that a gap of this mark may take, and their size."""
+        drop, size = Drop(0, 0, 0, mark), 0
+        for part in self._segments[:-1]:
+            if not drop.count and not part.droppable(mark):
                 continue
-            if not takes(drop.mark, record.kind):
+            data = self._files.read(part.name) or b""
+            for record in segment.scan(data)[0]:
+                if covers(record.seq, record.seq):
+                    continue
+                if takes(mark, record.kind):
+                    drop.first = drop.first or record.seq
+                    drop.last = record.seq
+                    drop.count += 1
+                    size += record.end - record.start
+                    if size * 8 < self._bytes_max:
+                        continue
                 if drop.count:
-                    return size, True
-                continue
-            drop.first = drop.first or record.seq
-            drop.last = record.seq
-            drop.count += 1
-            size += record.end - record.start
-            if size * 8 >= self._bytes_max:
-                return size, True
-        return size, False
+                    yield drop, size
+                    drop, size = Drop(0, 0, 0, mark), 0
+        if drop.count:
+            yield drop, size
 
     def _write_packed(self, touched: "list[Segment]", packed: "list[bytes]") -> None:
         # Written front to back before anything is removed, so a power cut leaves a record twice

@@ -52,6 +52,8 @@ class Sender:
     def offer(self, record: "tuple[int, int, bytes]") -> None:
         """A message (seq, kind, bytes) that was just stored."""
         now = self._board.ticks()
+        # Here too, because an outage may keep run() in its back-off for weeks.
+        self._age_marks(now)
         if self._marks and now - self._marks[-1][0] < self._interval_ms:
             self._marks[-1] = (self._marks[-1][0], now, record[0])
         else:
