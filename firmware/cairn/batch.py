@@ -1,6 +1,6 @@
 """Samples on their way into readings messages. Pure: ticks and times are arguments."""
 
-from . import limits, wire
+from . import cbor, limits, wire
 
 TYPE_CHECKING = False  # there is no typing module on the board
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ class Batch:
     def close(self, now: "Now", ticks: int) -> "list[tuple[list[object], Now]]":
         """Empty the batch into (body, (time_ms, source, uncertainty_ms)), one for each UTC day.
 
-        now is the time at ticks. Usually that is one message; two when the clock was set or
-        midnight passed behind the first sample. A message whose day is over by now gets the time
-        of its last sample.
+        now is the time at ticks. Usually that is one message; more when the clock was set or
+        midnight passed behind the first sample, or when one would be too long. A message whose
+        day is over by now gets the time of its last sample.
         """
         samples, self._samples = self._samples, []
         made = []
@@ -40,9 +40,20 @@ class Batch:
                 _day(samples[index][0], now, ticks) == _day(samples[start][0], now, ticks)
             ):
                 continue
-            made.append(self._message(samples[start:index], now, ticks))
+            made += self._messages(samples[start:index], now, ticks)
             start = index
         return made
+
+    def _messages(
+        self, samples: "list[tuple[int, list[Reading]]]", now: "Now", ticks: int
+    ) -> "list[tuple[list[object], Now]]":
+        made = self._message(samples, now, ticks)
+        if len(cbor.encode(made[0])) <= limits.BODY_BYTES_MAX or len(samples) == 1:
+            return [made]
+        # Many quantities or wild values: what one message cannot hold, two can.
+        half = len(samples) // 2
+        first = self._messages(samples[:half], now, ticks)
+        return first + self._messages(samples[half:], now, ticks)
 
     def _message(
         self, samples: "list[tuple[int, list[Reading]]]", now: "Now", ticks: int

@@ -106,6 +106,10 @@ class Chain:
         message = self._outbox.find(up_to)
         return message is not None and self._id16(message) == id16
 
+    def forgot(self, up_to: int) -> bool:
+        """Whether there were messages of seq <= up_to, and none of them is at hand any more."""
+        return up_to > 0 and self._outbox.find(up_to) is None
+
     def _open(self, stored: "tuple[int, int] | None") -> None:
         newest, tail_lost = self._outbox.newest, self._outbox.tail_lost
         boot, reserved = stored or (0, 0)
@@ -123,6 +127,8 @@ class Chain:
             # What stood in the damaged part, or whether anything stood in a vanished outbox, is
             # not known: prev is given up rather than risked to be shared.
             self._prev, reason = NO_PREV, wire.GAP_CHAIN_LOST
+            # Only that gap may go without a prev, so there has to be one.
+            self._next = self._reserved = reserved = max(reserved, self.highest + 2)
         if self.highest + 1 < reserved:
             self._gaps.append((self.highest + 1, reserved - 1, reason))
         for first, last in self._outbox.lost:

@@ -158,6 +158,8 @@ def _check_measuring(config: Config) -> None:
     last = (-1, -1)
     for quantity, channel, interval_ms in config.quantities:
         _within("interval_ms", interval_ms, low, high)
+        _within("quantity", quantity, 0, limits.INT_MAX)
+        _within("channel", channel, 0, limits.INT_MAX)
         if interval_ms % interval:
             why = "%d ms is no multiple of sample_interval_ms %d" % (interval_ms, interval)
             raise _refused("quantities", why, "Sample at a divisor of every declared interval.")
@@ -175,6 +177,10 @@ def _check_place(config: Config) -> None:
         raise _refused("scoring_cell", why, "Take the cell from the provisioning tool.")
     if not isinstance(config.place_commitment, bytes) or len(config.place_commitment) != 32:
         raise _refused("place_commitment", "it is not 32 bytes", "Provision the place again.")
+    if config.antenna is not None:
+        gain_cdbi, height_dm = config.antenna
+        _within("antenna", gain_cdbi, -limits.INT_MAX, limits.INT_MAX)
+        _within("antenna", height_dm, -limits.INT_MAX, limits.INT_MAX)
 
 
 def _check_owner_and_duty(config: Config) -> None:
@@ -183,11 +189,15 @@ def _check_owner_and_duty(config: Config) -> None:
         raise _refused("owner", "it is not 20 bytes", "Give an EVM address or a did:key owner id.")
     if owner is None and config.owner_proof is not None:
         raise _refused("owner_proof", "there is no owner", "Name the owner or drop the proof.")
+    if config.owner_proof is not None:
+        if not isinstance(config.owner_proof, bytes):
+            raise _refused("owner_proof", "it is not bytes", "Take what the claim command prints.")
+        _within("owner_proof", len(config.owner_proof), 1, limits.OWNER_PROOF_BYTES_MAX)
     duty_class, period_ms, phase_ms = config.duty
     if duty_class == wire.DUTY_MAINS:
         if period_ms or phase_ms:
             raise _refused("duty", "a mains station does not sleep", "Set period and phase to 0.")
-    elif duty_class != wire.DUTY_BATTERY or not 0 <= phase_ms < period_ms:
+    elif duty_class != wire.DUTY_BATTERY or not 0 <= phase_ms < period_ms <= limits.INT_MAX:
         why = "class %d with period %d and phase %d" % config.duty
         raise _refused("duty", why, "Use class 0 or 1, and a phase below the period.")
 

@@ -48,8 +48,8 @@ def parse(payload: bytes) -> "tuple[int, bytes, int, int, Any]":
         raise DownlinkError("kind")
     if not isinstance(to, bytes) or len(to) not in (0, 16):
         raise DownlinkError("to")
-    _uint(serial, limits.UINT64_MAX, "serial")
-    _uint(time_ms, limits.UINT64_MAX, "time_ms")
+    _uint(serial, limits.INT_MAX, "serial")
+    _uint(time_ms, limits.INT_MAX, "time_ms")
     if not isinstance(body, list):
         raise DownlinkError("body")
     return kind, to, serial, time_ms, _body(kind, body)
@@ -66,9 +66,9 @@ def parse_statement(payload: bytes) -> "tuple[str, bytes, int, int, int]":
     if role not in ("gateway", "operator", "release", "auditor"):
         raise DownlinkError("role")
     _bytes(public_key, 32, "public_key")
-    _uint(serial, limits.UINT64_MAX, "serial")
-    _uint(not_before, limits.UINT64_MAX, "not_before")
-    _uint(not_after, limits.UINT64_MAX, "not_after")
+    _uint(serial, limits.INT_MAX, "serial")
+    _uint(not_before, limits.INT_MAX, "not_before")
+    _uint(not_after, limits.INT_MAX, "not_after")
     return role, public_key, serial, not_before, not_after
 
 
@@ -93,7 +93,7 @@ def _body(kind: int, body: "list[Any]") -> "Any":
         return tuple(body)
     if kind == TICK:
         _length(body, 1)
-        return (_uint(body[0], limits.UINT64_MAX // limits.SLOT_MS - 1, "slot"),)
+        return (_uint(body[0], limits.INT_MAX // limits.SLOT_MS - 1, "slot"),)
     if kind == NOTICE:
         return _notice(body)
     return None
@@ -104,7 +104,7 @@ def _receipt(body: "list[Any]") -> "tuple[Any, ...]":
     up_to, id16, ranges, refused, gateway_ms = body
     _uint(up_to, limits.SEQ_MAX, "up_to")
     _bytes(id16, 16, "id16")
-    _uint(gateway_ms, limits.UINT64_MAX, "gateway_ms")
+    _uint(gateway_ms, limits.INT_MAX, "gateway_ms")
     delivered = _pairs(ranges, limits.RANGES_MAX, limits.SEQ_MAX, "ranges")
     # up_to is the end of the first range: the next may not touch it either.
     end = up_to

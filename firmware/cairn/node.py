@@ -132,17 +132,20 @@ class Node:
             scoring_cell=config.scoring_cell,
             antenna=config.antenna,
         )
-        hello_mark, claim_mark = _mark_of(hello), b""
-        if self._announced[0] != hello_mark:
-            self.write(wire.HELLO, hello, self._clock.now())
+        claim = None
         if config.owner is not None:
             claim = wire.claim_body(config.owner, config.owner_proof)
-            claim_mark = _mark_of(claim)
-            if self._announced[1] != claim_mark:
-                self.write(wire.CLAIM, claim, self._clock.now())
-        if self._announced != (hello_mark, claim_mark):
-            self._announced = (hello_mark, claim_mark)
+        marks = (_mark_of(hello), b"" if claim is None else _mark_of(claim))
+        await self._say(wire.HELLO, hello, marks[0] != self._announced[0])
+        await self._say(wire.CLAIM, claim, marks[1] != self._announced[1])
+        if self._announced != marks:
+            self._announced = marks
             self._store_announced()
+
+    async def _say(self, kind: int, body: "list[object] | None", changed: bool) -> None:  # noqa: FBT001
+        # The outbox may be full of what is never dropped: what was not signed was not said.
+        while body is not None and changed and not self.write(kind, body, self._clock.now()):
+            await self._board.sleep(_ANNOUNCE_WAIT_MS)
 
     def _load_announced(self) -> None:
         stored = sealed.read(self._board.fs, ANNOUNCED_FILE)
