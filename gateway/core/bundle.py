@@ -23,6 +23,9 @@ MAGIC = b"CAIRNBDL"
 FORMAT = 1
 SECTIONS_MAX = 64
 RAW_BYTES_MAX = 1 << 31
+# No honest section shrinks so far: ids, keys and signatures are random. A stranger's file must not
+# need memory out of proportion to its size, of which every byte of CBOR may take ten more.
+EXPANSION_MAX = 256
 _HEAD = struct.Struct(">8sBI32s")
 _HASH_BYTES = 32
 _HEADER_BYTES = _HEAD.size + _HASH_BYTES
@@ -111,6 +114,10 @@ def _read_index(index: bytes) -> list[_IndexEntry]:
     canonical.ascending([entry.name for entry in entries], "section names")
     if len(entries) > SECTIONS_MAX or sum(entry.raw_size for entry in entries) > RAW_BYTES_MAX:
         raise canonical.MalformedError("more sections or bytes than a bundle may have")
+    for entry in entries:
+        if entry.raw_size > EXPANSION_MAX * entry.size:
+            why = f"{entry.size} bytes are said to stand for {entry.raw_size}"
+            raise canonical.MalformedError(f"section {entry.name}: {why}")
     return entries
 
 

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.bundle import FORMAT, MAGIC, RAW_BYTES_MAX, Damage, read_bundle, write_bundle
+from gateway.core.bundle import (
+    EXPANSION_MAX,
+    FORMAT,
+    MAGIC,
+    RAW_BYTES_MAX,
+    Damage,
+    read_bundle,
+    write_bundle,
+)
 from gateway.core.bundle_sections import bundle_sections, inputs_of
 from gateway.core.canonical import MalformedError
 from gateway.shell import bundle_file
@@ -114,6 +122,19 @@ def test_more_than_a_bundle_may_hold_is_refused_before_it_is_unpacked():
     assert read_bundle(write_bundle({"a": Huge()}, lambda _: b""), never).place == "index"
     many = {f"{n:03}": b"" for n in range(65)}
     assert read_bundle(write_bundle(many, stored), never).place == "index"
+
+
+def test_a_small_file_that_states_much_is_refused_before_it_is_unpacked():
+    def never(packed, raw_size):
+        raise AssertionError((packed, raw_size))
+
+    # 18 kB of it, unpacked and read as an array of zeros, took more than 6 GB.
+    bomb = write_bundle({"messages": bytes(20_000_000)}, compress)
+    assert len(bomb) < 2_000
+    damage = read_bundle(bomb, never)
+    assert (damage.place, "said to stand for 20000000" in damage.detail) == ("index", True)
+    most = write_bundle({"a": bytes(EXPANSION_MAX)}, lambda _: b"x")
+    assert read_bundle(most, lambda _, size: bytes(size)) == {"a": bytes(EXPANSION_MAX)}
 
 
 @given(st.data())
