@@ -157,7 +157,8 @@ def name_damage(damage: Damage) -> str:
 
 
 def _given(inputs: EpochInputs, setting: Setting) -> str:
-    network = f"network {setting.network_id.hex()} ({setting.genesis.name})"
+    kind = "simulated network" if setting.genesis.simulated else "network"
+    network = f"{kind} {setting.network_id.hex()} ({setting.genesis.name})"
     if not inputs.opening:
         return f"{network}; a first epoch, nothing is taken as given"
     return f"{network}; the opening state {digest(inputs.opening).hex()} is taken as given"

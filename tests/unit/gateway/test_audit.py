@@ -112,6 +112,8 @@ def test_an_honest_bundle_passes_and_says_what_it_takes_as_given():
         assert report.root == decode_manifest(sections["manifest"]).payout_root
         assert report.manifest_hash == digest(sections["manifest"])
         assert given_state in report.checks[0].detail
+        assert report.checks[0].detail.startswith("simulated network ")
+    assert audit_bundle(Net(simulated=False).bundle()).checks[0].detail.startswith("network ")
 
 
 def test_a_bundle_without_a_signature_passes_and_says_so():
