@@ -129,7 +129,7 @@ def test_a_small_file_that_states_much_is_refused_before_it_is_unpacked():
         raise AssertionError((packed, raw_size))
 
     # 18 kB of it, unpacked and read as an array of zeros, took more than 6 GB.
-    bomb = write_bundle({"messages": bytes(20_000_000)}, compress)
+    bomb = write_bundle({"messages": bytes(20_000_000)}, bundle_file.compress)
     assert len(bomb) < 2_000
     damage = read_bundle(bomb, never)
     assert (damage.place, "said to stand for 20000000" in damage.detail) == ("index", True)
