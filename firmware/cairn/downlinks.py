@@ -22,7 +22,7 @@ class DownlinkError(ValueError):
     """A refused downlink; `code` names the field or is a code of cbor.CborError."""
 
     def __init__(self, code: str) -> None:
-        ValueError.__init__(self, code)
+        super().__init__(code)
         self.code = code
 
 

@@ -5,7 +5,7 @@ class OperatorError(Exception):
     """What happened, why, what to do, and a stable code such as "config.interval"."""
 
     def __init__(self, code: str, what: str, why: str, do: str) -> None:
-        Exception.__init__(self, what + ": " + why + ". " + do + " [" + code + "]")
+        super().__init__(what + ": " + why + ". " + do + " [" + code + "]")
         self.code = code
         self.what = what
         self.why = why

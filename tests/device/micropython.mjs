@@ -1,6 +1,7 @@
 // Runs a Python script on real MicroPython: node micropython.mjs SCRIPT [LOCAL=REMOTE ...]
 // LOCAL is a file or a directory, copied to REMOTE in the interpreter's memory file system.
-// The script's stdout is ours; an uncaught exception goes to stderr and ends with code 1.
+// The script may await at its top level. Its stdout is ours; an uncaught exception goes to stderr
+// and ends with code 1.
 import fs from "node:fs";
 import path from "node:path";
 import { loadMicroPython } from "@micropython/micropython-webassembly-pyscript";
@@ -29,7 +30,7 @@ for (const copy of copies) {
 }
 
 try {
-  interpreter.runPython(fs.readFileSync(script, "utf8"));
+  await interpreter.runPythonAsync(fs.readFileSync(script, "utf8"));
 } catch (error) {
   fs.writeSync(2, String(error.message ?? error) + "\n");
   process.exit(1);

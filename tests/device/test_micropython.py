@@ -5,11 +5,15 @@ import importlib.util
 import json
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
 import ed25519_zebra
-from cairn import cbor
+from cairn import cbor, cose, wire
+
+from gateway.core.verify import signature_valid
+from gateway.core.wire import Decoded, decode
 
 HERE = Path(__file__).parent
 FIRMWARE = HERE.parents[1] / "firmware" / "cairn"
@@ -147,3 +151,60 @@ def test_interpreter_is_the_pinned_one(micropython: RunMicroPython, tmp_path: Pa
     printed = micropython(script)
     assert printed.startswith("micropython")
     assert "v1.29.0" in printed
+
+
+def test_a_station_works_through_two_boots(micropython: RunMicroPython) -> None:
+    told = json.loads(micropython(HERE / "station.py"))
+    network_id = bytes.fromhex(told["network_id"])
+    messages = [bytes.fromhex(text) for text in told["messages"]]
+    opened = [cose.open1(message, network_id, "device") for message in messages]
+    decoded = [decode(message, network_id) for message in messages]
+    assert all(isinstance(one, Decoded) for one in decoded), decoded
+    heads = sorted(cbor.decode(one.payload)[:8] for one in opened)
+    heads.sort(key=lambda head: head[3])
+    public_key = heads[0][7][0]
+    for one in opened:
+        assert one.kid == cose.kid_of(public_key)
+        assert signature_valid(public_key, one.signature, one.to_be_signed)
+    # One chain: every prev is the id of the message before it.
+    ids = {
+        cbor.decode(one.payload)[3]: hashlib.sha256(one.to_be_signed).digest() for one in opened
+    }
+    seqs = [head[3] for head in heads]
+    before = {seq: ids[last][:16] for last, seq in pairwise(seqs)}
+    assert [head[4] for head in heads] == [bytes(16), *(before[seq] for seq in seqs[1:])]
+    kinds = [(head[2], head[1]) for head in heads if head[1] != wire.STATUS]
+    assert kinds[:2] == [(1, wire.HELLO), (1, wire.CLAIM)]
+    assert kinds.count((1, wire.READINGS)) >= 3
+    assert kinds.count((2, wire.READINGS)) >= 1
+    assert kinds.count((2, wire.GAP)) == len([kind for _, kind in kinds if kind == wire.GAP]) == 1
+    assert {head[6][0] for head in heads} == {wire.SOURCE_GATEWAY}
+    for head in heads:
+        if head[1] == wire.READINGS:
+            assert [column[:3] for column in head[7][2]] == [[0, 0, -2], [1, 0, 0]]
+    # What the outage held back came after it, and the gateway misses nothing.
+    assert told["covered"] == told["up_to"] == max(seqs)
+    # Hostile downlinks and faults of the operator are named on this interpreter too.
+    assert told["refusals"] == [[6, "tick"]] * 2
+    assert told["operator_faults"] == [
+        "config.absent",
+        "config.damaged",
+        "identity.damaged",
+        "identity.entropy",
+    ]
+    assert {"identity", "chain", "keys", "receipt", "announced"} <= set(told["files"])
+
+
+def test_main_without_a_board_says_what_to_do(micropython: RunMicroPython, tmp_path: Path) -> None:
+    script = tmp_path / "boot.py"
+    script.write_text(
+        "import sys\n"
+        "sys.path.insert(0, '/lib')\n"
+        "from cairn.errors import OperatorError\n"
+        "try:\n"
+        "    import main\n"
+        "except OperatorError as error:\n"
+        "    print(error.code, error.do)\n"
+    )
+    printed = micropython(script, {FIRMWARE.parent / "main.py": "/lib/main.py"})
+    assert printed.startswith("main.no_board Use ")
