@@ -328,6 +328,14 @@ def _open_statements(keys: NetworkKeys) -> list[KeyStatement]:
                 Code.NETWORK_DAMAGED,
             )
         opened.append(statement)
+    kid = device_id(bytes(keys.gateway.verify_key))
+    if not opened or (opened[0].role, opened[0].kid) != (Role.GATEWAY, kid):
+        raise OperatorFault(
+            f"The gateway key of {keys.folder} is not the one in its first key statement.",
+            "No board would believe a receipt, and no auditor an attestation, that it signs.",
+            "Restore gateway.key, or statements.cbor, from your copy.",
+            Code.NETWORK_DAMAGED,
+        )
     return opened
 
 

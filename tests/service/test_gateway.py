@@ -336,6 +336,18 @@ def test_the_same_calls_give_the_same_bytes(tmp_path: Path):
     assert results[0] == results[1]
 
 
+def test_a_gateway_key_without_its_statement_stops_the_gateway(keys: NetworkKeys):
+    swapped = keys.statements[::-1]
+    for wrong in (
+        replace(keys, gateway=keys.operator),
+        replace(keys, statements=swapped),
+        replace(keys, statements=()),
+    ):
+        with pytest.raises(OperatorFault) as caught:
+            open_gateway(wrong)
+        assert caught.value.code == Code.NETWORK_DAMAGED
+
+
 def test_a_statement_that_the_root_did_not_sign_stops_the_gateway(keys: NetworkKeys):
     bad = keys.statements[0][:-1] + bytes([keys.statements[0][-1] ^ 1])
     with pytest.raises(OperatorFault) as caught:
