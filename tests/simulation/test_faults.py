@@ -10,6 +10,7 @@ import pytest
 from simulator.network import Faults
 from simulator.places import Town
 from simulator.scenario import ScenarioInvalid, load_scenario
+from tests.simulation.audits import audit_all
 
 NIGHTLY_SEEDS = int(os.environ.get("CAIRN_SEEDS", "200"))
 
@@ -54,6 +55,26 @@ def test_full_flash_drops_with_a_gap_and_loses_nothing_else(run, village):
     assert report.failures == ()
     assert report.messages_dropped > 500
     assert report.messages_durable == report.messages_signed - report.messages_dropped
+
+
+def test_days_cut_off_with_power_cuts_drain_and_audit(run, village, tmp_path):
+    fleet = dataclasses.replace(
+        village.fleet, sample_interval_s=300, samples_per_message=1, outbox_bytes_max=65_536
+    )
+    faults = Faults(
+        from_minute=60,
+        drop_ppm=20_000,
+        partitions=1,
+        partition_minutes=3 * 1_440,
+        partition_stations_ppm=500_000,
+        power_cut_ppm_per_day=600_000,
+    )
+    report = run(dataclasses.replace(village, fleet=fleet, faults=faults, days=4), 3)
+    assert report.failures == (), report.replay
+    assert report.board_restarts > 5
+    assert report.messages_dropped > 500
+    assert report.messages_durable == report.messages_signed - report.messages_dropped
+    assert audit_all(tmp_path / "network").ok
 
 
 @pytest.mark.slow
