@@ -82,6 +82,8 @@ def _refused_syntax(node: ast.AST) -> str | None:
 
 def _refused_call(node: ast.AST) -> str | None:
     match node:
+        case ast.Call(func=ast.Attribute(attr="__init__", value=ast.Name())):
+            return "Base.__init__(self) (built-in classes have none there: use super())"
         case ast.Attribute() if node.attr in MISSING_METHODS:
             return f".{node.attr}"
         case ast.Call(func=ast.Name(id="zip"), keywords=[_, *_]):
