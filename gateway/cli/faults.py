@@ -29,12 +29,9 @@ def as_fault(error: Exception) -> OperatorFault | None:
     """Give an exception as an operator fault; None if it is a bug."""
     if isinstance(error, OperatorFault):
         return error
-    from gateway.core.epoch_inputs import EpochError
-    from gateway.core.quantities import QuantitiesError
-    from gateway.core.rules import RulesError
-    from gateway.core.tables import TableError
+    from gateway.core.faults import CoreFault
 
-    if isinstance(error, EpochError | QuantitiesError | RulesError | TableError):
+    if isinstance(error, CoreFault):
         return OperatorFault(f"{error.what}.", f"{error.why}.", f"{error.do}.", error.code)
     return None
 

@@ -28,8 +28,9 @@ from gateway.core.bundle_sections import (
 from gateway.core.canonical import MalformedError, blob, decode, rows
 from gateway.core.cose import Role, open_envelope
 from gateway.core.epoch import close_epoch
-from gateway.core.epoch_inputs import EpochError, EpochInputs, EpochOutcome
+from gateway.core.epoch_inputs import EpochInputs, EpochOutcome
 from gateway.core.epoch_setting import Setting, epoch_setting
+from gateway.core.faults import CoreFault
 from gateway.core.genesis import DAY_MS, Genesis
 from gateway.core.logs import parse_admission
 from gateway.core.manifest import (
@@ -42,18 +43,15 @@ from gateway.core.manifest import (
 )
 from gateway.core.model import Kind
 from gateway.core.operator import follows, open_operator_event
-from gateway.core.quantities import QuantitiesError
 from gateway.core.registry import cell_centre
-from gateway.core.rules import RulesError
 from gateway.core.statements import key_in_force
 from gateway.core.station_table import decode_stations, encode_stations
-from gateway.core.tables import TableError
 from gateway.core.verdicts import Verdict
 from gateway.core.verify import signature_valid
 from gateway.core.wire import VERSION
 
 _ZERO_HASH = bytes(32)
-_FAULTS = (EpochError, RulesError, QuantitiesError, TableError, MalformedError)
+_FAULTS = (CoreFault, MalformedError)
 
 
 class Check(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.core.faults import CoreFault
 from gateway.core.merkle import Tree
 from gateway.core.model import AdmissionEntry
 from gateway.core.slots import StationClass
@@ -16,18 +17,8 @@ from gateway.core.verdicts import Verdict
 ZERO_HASH = bytes(32)
 
 
-class EpochError(Exception):
-    """Inputs that no epoch can be closed from: an operator's fault, never a station's.
-
-    `code` is stable; `what`, `why`, `do` are sentences for a person.
-    """
-
-    def __init__(self, what: str, why: str, do: str, code: str) -> None:
-        super().__init__(f"{what}: {why}. {do}")
-        self.what = what
-        self.why = why
-        self.do = do
-        self.code = code
+class EpochError(CoreFault):
+    """Inputs that no epoch can be closed from."""
 
 
 @dataclass(frozen=True, slots=True)

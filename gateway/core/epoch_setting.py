@@ -79,25 +79,6 @@ def epoch_setting(inputs: EpochInputs) -> Setting:
     )
 
 
-def epoch_rules(
-    genesis_bytes: bytes,
-    statements: tuple[bytes, ...],
-    opening: bytes,
-    events: tuple[bytes, ...],
-    epoch: int,
-) -> tuple[int, bytes]:
-    """Return serial and hash of the rules that an epoch is closed by.
-
-    events: the operator log's entries since the previous close. EpochError as epoch_setting.
-    """
-    genesis = _genesis(genesis_bytes)
-    network_id = genesis.network_id()
-    keys = tuple(_statement(data, network_id, genesis) for data in statements)
-    ends_ms = (epoch + 1) * DAY_MS
-    state = operator_state(_opening(opening), events, network_id, keys, ends_ms)
-    return rules_in_force(genesis, state.rules, epoch)
-
-
 def check_rules_fit(rules: Rules, quantities_text: bytes, tables: Mapping[str, bytes]) -> None:
     """Raise EpochError if no epoch can be closed by these rules with these files of spec/."""
     if rules.epoch.length_ms != DAY_MS:

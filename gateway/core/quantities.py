@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.core.faults import CoreFault
+
 _EXPONENTS = range(-9, 7)
 _MAGNITUDE_MAX = 2**53
 
@@ -35,17 +37,15 @@ class Quantity:
     flat_fail_min: int
 
 
-class QuantitiesError(Exception):
-    """A quantities file that cannot be used: what is wrong, why, what to do, a stable code."""
+class QuantitiesError(CoreFault):
+    """A quantities file that cannot be used."""
 
     def __init__(self, why: str) -> None:
-        self.what = "The quantities file cannot be used"
-        self.why = why
-        self.do = "Take spec/quantities.toml of the release again"
-        self.code = "bad_quantities"
-        super().__init__(f"{self.what}: {why}. {self.do}")
+        what = "The quantities file cannot be used"
+        super().__init__(what, why, "Take spec/quantities.toml of the release again", _CODE)
 
 
+_CODE = "bad_quantities"
 _TEXTS = ("name", "unit", "ucum", "cf")
 _LIMITS = ("step_per_min", "step_cap", "flat_suspect_min", "flat_fail_min")
 _KEYS = {"code", "resolution", "range", *_TEXTS, *_LIMITS}

@@ -23,6 +23,7 @@ from gateway.core.emission import (
     Table,
     supply_bound,
 )
+from gateway.core.faults import CoreFault
 
 PPM = 1_000_000
 REWARD_RESOLUTION = 7
@@ -32,15 +33,8 @@ _INTEGER_MAX = 2**63 - 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class RulesError(Exception):
-    """A rule file that cannot be used: what is wrong, why, what to do, and a stable code."""
-
-    def __init__(self, what: str, why: str, do: str, code: str) -> None:
-        super().__init__(f"{what}: {why}. {do}")
-        self.what = what
-        self.why = why
-        self.do = do
-        self.code = code
+class RulesError(CoreFault):
+    """A rule file that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +60,7 @@ class ReleaseRules:
 class QualityRules:
     threshold_ppm: int
     suspect_ppm: int
+    interval_ms_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +279,11 @@ def _release(section: _Section) -> ReleaseRules:
 
 
 def _quality(section: _Section) -> QualityRules:
-    rules = QualityRules(section.ppm("threshold_ppm"), section.ppm("suspect_ppm"))
+    rules = QualityRules(
+        section.ppm("threshold_ppm"),
+        section.ppm("suspect_ppm"),
+        section.integer("interval_ms_max", 1),
+    )
     section.finish()
     return rules
 

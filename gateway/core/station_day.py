@@ -6,11 +6,12 @@ It joins messages and quality.py; it knows nothing of pay.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from gateway.core.epoch_inputs import Finding, QuantityQuality
 from gateway.core.listing import Item
-from gateway.core.model import Readings
+from gateway.core.model import Declared, Readings
 from gateway.core.quality import Reading, judge, score, station_quality_ppm
 from gateway.core.quantities import Quantity
 from gateway.core.rules import Rules
@@ -116,7 +117,7 @@ def evaluate_day(
     for promise in declared:
         key = (promise.quantity, promise.channel)
         judged, standing = judge(wanted[key], day.series[key], stood.get(key), rules)
-        results.append(score(promise, judged, start_ms, length_ms))
+        results.append(score(_measured(promise, rules), judged, start_ms, length_ms))
         if standing is not None:
             standings.append((*key, standing))
     readings = sum(map(len, day.series.values()))
@@ -127,3 +128,9 @@ def evaluate_day(
         day.findings(),
         readings,
     )
+
+
+def _measured(promise: Declared, rules: Rules) -> Declared:
+    """Return what a promise is measured against: a slower one than the rules allow is not."""
+    interval_ms = min(promise.interval_ms, rules.quality.interval_ms_max)
+    return replace(promise, interval_ms=interval_ms)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.core.faults import CoreFault
+
 TRIG_SCALE = 10**18
 _TRIG_HEADER = b"step_e6,index,sin_e18,cos_e18"
 _TRIG_STEPS = ((1_000_000, 91), (1_000, 1_000), (1, 1_000))
@@ -11,15 +13,8 @@ _TRIG_STEPS = ((1_000_000, 91), (1_000, 1_000), (1, 1_000))
 SinCos = tuple[int, int]
 
 
-class TableError(Exception):
-    """A table file is not the one that this software can use; `code` is stable."""
-
-    def __init__(self, what: str, why: str, do: str) -> None:
-        super().__init__(f"{what}: {why}. {do}")
-        self.what = what
-        self.why = why
-        self.do = do
-        self.code = "bad_table"
+class TableError(CoreFault):
+    """A table file is not the one that this software can use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +58,4 @@ def _row(line: bytes, step: int, index: int) -> SinCos:
 
 def _bad_trig(why: str) -> TableError:
     do = "Take spec/tables/trig.csv of the release again, or run spec/tables/make_tables.py"
-    return TableError("The trigonometric table cannot be used", why, do)
+    return TableError("The trigonometric table cannot be used", why, do, "bad_table")

@@ -7,7 +7,6 @@ import pytest
 from gateway.core.cbor_profile import encode
 from gateway.core.epoch import close_epoch
 from gateway.core.epoch_inputs import EpochError
-from gateway.core.epoch_setting import epoch_rules
 from gateway.core.manifest import decode_manifest
 from gateway.core.merkle import verify
 from gateway.core.message_root import message_root
@@ -141,14 +140,9 @@ def test_manifests_and_states_are_linked(net):
 
 def test_new_rules_count_from_their_first_epoch(net):
     text = RULES.replace(b"threshold_ppm = 500_000", b"threshold_ppm = 400_000")
-    event = net.event(OperatorKind.RULES, START_MS, [DAY + 1, rules_hash(text)])
+    net.event(OperatorKind.RULES, START_MS, [DAY + 1, rules_hash(text)])
     board = net.station()
-    assert epoch_rules(net.genesis, net.statements, b"", (event,), DAY) == (1, rules_hash(RULES))
     net.close()
-    assert epoch_rules(net.genesis, net.statements, net.opening, (), DAY + 1) == (
-        2,
-        rules_hash(text),
-    )
     net.send(board.day(DAY + 1)[:60])
     with pytest.raises(EpochError, match="rules in force"):
         close_epoch(net.inputs())

@@ -167,3 +167,13 @@ def test_stations_without_a_hello_have_no_row_but_their_messages_are_listed(net)
     message_id = net.admit(board.reading(START_MS + 60, 1500), START_MS + 61)
     outcome = net.close()
     assert (outcome.stations, outcome.listed) == ((), (message_id,))
+
+
+def test_a_slow_promise_is_measured_against_the_slowest_that_the_rules_allow(net):
+    board = net.station(declared=[[0, 0, 24 * HOUR_MS]])
+    net.send([(START_MS + HOUR_MS, board.reading(START_MS + HOUR_MS, 1500))])
+    row = row_of(net.close(), board)
+    (temperature,) = row.quantities
+    assert (temperature.interval_ms, temperature.expected, temperature.full) == (HOUR_MS, 24, 1)
+    assert row.quality_ppm == 1_000_000 // 24
+    assert (row.paid, row.reason) == (0, Verdict.LOW_QUALITY)

@@ -7,7 +7,7 @@ from pathlib import Path
 from gateway.cli.faults import exit_code
 from gateway.shell.errors import Code, OperatorFault
 
-CORE_FAULTS = {"EpochError", "RulesError"}
+CORE_FAULTS = {"EpochError", "RulesError", "TableError"}
 
 
 def core_codes(core: Path) -> set[str]:
@@ -27,7 +27,7 @@ def core_codes(core: Path) -> set[str]:
                     # f"{name}_log", for both logs.
                     codes |= {"epoch_admission_log", "epoch_operator_log"}
                 case ast.Assign(
-                    targets=[ast.Attribute(attr="code")], value=ast.Constant(value=str(code))
+                    targets=[ast.Name(id="_CODE")], value=ast.Constant(value=str(code))
                 ):
                     codes.add(code)
     return codes
