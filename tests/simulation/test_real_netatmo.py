@@ -2,10 +2,13 @@
 test_replay.py has a synthetic twin that always runs.
 """
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-from simulator.replay import run_replay
 from tests.simulation.audits import audit_all, stored_samples
 
 STATIONS, HOURS = 200, 48
@@ -37,18 +40,31 @@ def real_csv(shared_data, tmp_path):
     return tmp_path / "netatmo.csv", said
 
 
+def cairn(*arguments):
+    """The JSON answer of the command, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", *arguments, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 @pytest.mark.slow
 def test_real_stations_are_admitted_paid_and_audited(real_csv, tmp_path):
     path, said = real_csv
-    report = run_replay(path, tmp_path / "network")
-    assert report.failures == ()
-    assert report.stations == STATIONS
-    assert report.messages_durable == report.messages_signed > STATIONS * HOURS
-    assert (report.rejected, report.deferred, report.messages_dropped) == (0, 0, 0)
-    assert [epoch.paid > 0 for epoch in report.epochs] == [False, True, True]
-    audit = audit_all(tmp_path / "network")
-    assert audit.ok, [check for one in audit.reports for check in one.checks if not check.ok]
-    assert [one.root for one in audit.reports] == [e.payout_root for e in report.epochs]
+    report = cairn("fleet", "replay", "--csv", path, "--data", tmp_path / "network")
+    assert report["failures"] == []
+    assert report["stations"] == STATIONS
+    assert report["messages_durable"] == report["messages_signed"] > STATIONS * HOURS
+    assert (report["rejected"], report["deferred"], report["messages_dropped"]) == (0, 0, 0)
+    assert [int(epoch["paid"]) > 0 for epoch in report["epochs"]] == [False, True, True]
+    audit_all(tmp_path / "network")
+    audit = cairn("audit", "--chain", tmp_path / "network" / "bundles")
+    assert audit["ok"]
+    assert [one["root"] for one in audit["bundles"]] == [e["root"] for e in report["epochs"]]
     stored: dict[int, list[int]] = {time_ms: [] for time_ms in said}
     for rows in stored_samples(tmp_path / "network").values():
         for time_ms, (value, exponent) in rows.items():
