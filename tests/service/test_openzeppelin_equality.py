@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,33 @@ def test_root_proofs_and_dump(openzeppelin, count):
     ours = [["0x" + node.hex() for node in tree.proof(owner)] for owner, _ in pairs]
     assert ours == theirs["proofs"]
     assert tree_dump(tree) == theirs["dump"]
+
+
+def cairn(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", *arguments, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_payouts_of_a_fleet_and_the_proofs_that_its_owners_get(openzeppelin, tmp_path):
+    data = tmp_path / "fleet"
+    run = cairn("fleet", "run", "--scenario", "storm", "--seed", "3", "--data", data)
+    epoch = run["epochs"][-1]
+    rows = cairn("epoch", "show", str(epoch["epoch"]), "--data", data)["stations"]
+    earned = {row["owner"]: int(row["cumulative"]) for row in rows if row["owner"]}
+    pairs = [(bytes.fromhex(owner[2:]), paid) for owner, paid in sorted(earned.items()) if paid]
+    assert len(run["epochs"]) == 2
+    assert len(pairs) > 10
+    theirs = openzeppelin(pairs)
+    assert theirs["root"] == "0x" + epoch["root"]
+    for (owner, paid), proof in zip(pairs, theirs["proofs"], strict=True):
+        claim = cairn("claim", "proof", f"0x{owner.hex()}", "--data", data)
+        assert (claim["proof"], claim["amount"]) == (proof, str(paid))
 
 
 def test_the_lock_names_one_version_and_no_host(repo_root):
