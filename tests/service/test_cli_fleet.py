@@ -169,8 +169,16 @@ def test_the_demo_keeps_every_promise():
     assert all(isinstance(answer[key], str) for key in ("pool", "paid", "carry", "root"))
 
 
+@pytest.fixture
+def listening_to_ctrl_c():
+    """A shell's background jobs ignore SIGINT, and their children would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_ctrl_c_stops_a_run_and_keeps_what_was_committed():
+def test_ctrl_c_stops_a_run_and_keeps_what_was_committed(listening_to_ctrl_c):
     command = [sys.executable, "-m", "gateway.cli", "fleet", "run", "--data", "f"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
         database = Path("f/cairn.db-wal")
