@@ -28,6 +28,7 @@ def proof(owner: str, number: int | None, data_dir: Path | None, as_json: bool) 
     from gateway.cli.stations import tokens
     from gateway.core.merkle import Tree
     from gateway.core.state import decode_state
+    from gateway.settlement.claims import build_claim
 
     owner_id = _owner_id(owner)
     with opened(data_dir) as data:
@@ -38,25 +39,18 @@ def proof(owner: str, number: int | None, data_dir: Path | None, as_json: bool) 
         raise _unknown(owner_id, stored.epoch)
     amount = cumulative[owner_id]
     tree = Tree(cumulative.items())
-    siblings = tree.proof(owner_id)
     _check(stored, tree.root)
-    answer = {
-        "owner": f"0x{owner_id.hex()}",
-        "amount": str(amount),
-        "epoch": stored.epoch,
-        "root": tree.root.hex(),
-        "proof": [f"0x{sibling.hex()}" for sibling in siblings],
-    }
+    document = build_claim(tree, owner_id, stored.epoch, stored.manifest_hash)
     if as_json:
-        emit_json(answer)
+        emit_json(document)
         return
     print_facts(
         [
-            ("owner", f"0x{owner_id.hex()}"),
+            ("owner", document["owner"]),
             ("amount", f"{amount} base units ({tokens(amount)} tokens)"),
             ("epoch", str(stored.epoch)),
             ("root", tree.root.hex()),
-            *(("proof", f"0x{sibling.hex()}") for sibling in siblings),
+            *(("proof", sibling) for sibling in document["proof"]),
         ]
     )
 

@@ -6,7 +6,6 @@ state is complete. Times, messages and logs of the epoch itself do not.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
@@ -99,11 +98,6 @@ class EpochState:
     boots: Mapping[tuple[bytes, int], BootClock] = field(default_factory=dict)
     centres: Mapping[int, Point] = field(default_factory=dict)
     pending: tuple[AdmissionEntry, ...] = ()
-
-
-def state_hash(encoded: bytes) -> bytes:
-    """Return the SHA-256 by which a manifest names a state; the empty state is b""."""
-    return hashlib.sha256(encoded).digest()
 
 
 def encode_state(state: EpochState) -> bytes:

@@ -15,8 +15,8 @@ from gateway.cli import main
 from gateway.core.admission import Arrival
 from gateway.core.genesis import DAY_MS
 from gateway.core.ids import device_name
-from gateway.core.merkle import verify
 from gateway.core.operator import OperatorKind
+from gateway.settlement.claims import ClaimVerdict, verify_claim
 from gateway.shell.network import DATABASE, create_network
 from gateway.shell.service import Gateway
 from gateway.shell.store.sqlite import SqliteStore
@@ -300,12 +300,11 @@ def test_a_claim_proof_verifies_against_the_root(data: Path):
     older = answer("claim", "proof", OWNER.hex(), "--epoch", str(EPOCH), "--data", str(data))
     assert (newest["epoch"], older["epoch"]) == (EPOCH + 1, EPOCH)
     assert int(newest["amount"]) > int(older["amount"])
-    for proof in (newest, older):
-        assert proof["root"] == epochs[proof["epoch"]]["root"]
-        siblings = [bytes.fromhex(sibling[2:]) for sibling in proof["proof"]]
-        root = bytes.fromhex(proof["root"])
-        assert verify(root, OWNER, int(proof["amount"]), siblings)
-        assert not verify(root, OWNER, int(proof["amount"]) + 1, siblings)
+    for claim in (newest, older):
+        root = bytes.fromhex(epochs[claim["epoch"]]["root"])
+        assert verify_claim(claim, root) is ClaimVerdict.VALID
+        more = claim | {"amount": str(int(claim["amount"]) + 1)}
+        assert verify_claim(more, root) is ClaimVerdict.NOT_IN_TREE
     unknown = cairn("claim", "proof", "00" * 20, "--data", str(data))
     assert unknown.exit_code == 2
     assert "owner_unknown" in unknown.stderr
