@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal -q --durations=10
 
 help:
 	echo "make setup       make .venv with the pinned packages"
-	echo "make demo        100 stations, 24 hours, one paid and audited epoch (ARGS=... for flags)"
+	echo "make demo        100 stations, 24 hours over MQTT, one paid and audited epoch (ARGS=... for flags)"
 	echo "make test        lint, types, import rules and every suite (PYTEST_ARGS=... for flags)"
 	echo "make test-quick  the same with fewer random cases, without tests marked slow"
 	echo "make lint        ruff, mypy, import-linter"

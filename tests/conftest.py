@@ -85,7 +85,8 @@ def require_component() -> Callable[[str], str]:
     """Return a function that finds a program on PATH or skips (fails under `CI=true`)."""
 
     def find(program: str) -> str:
-        found = shutil.which(program)
+        # Debian keeps servers in a folder that is not on everybody's PATH.
+        found = shutil.which(program) or shutil.which(program, path="/usr/sbin")
         if found is None:
             pytest.skip(f"component missing: {program} is not on PATH")
         return found
