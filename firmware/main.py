@@ -4,6 +4,8 @@ import asyncio
 
 from cairn import config
 from cairn.errors import OperatorError
+from cairn.login import Login
+from cairn.mqttlink import MqttLink
 from cairn.node import Node
 
 try:
@@ -16,5 +18,14 @@ except ImportError:
         "Use the simulator, or boards/host.py on a computer.",
     )
 
-board = esp32.Esp32Board()
-asyncio.run(Node(board, esp32.link(board), config.load(board.fs)).run())
+
+async def _run() -> None:
+    board = esp32.Esp32Board()
+    settings = config.load(board.fs)
+    login = Login(board.fs, board.sign, board.public_key(), settings.network_id)
+    link = MqttLink(board, settings, login)
+    board.spawn(link.run())
+    await Node(board, link, settings).run()
+
+
+asyncio.run(_run())

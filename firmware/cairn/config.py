@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .boards.base import Files
 
 FILE = "config"
-_VERSION = 1
+_VERSION = 2
 _FIELDS = (
     "genesis",
     "quantities",
@@ -32,6 +32,11 @@ _FIELDS = (
     "time_host",
     "time_port",
     "outbox_bytes_max",
+    "broker_host",
+    "broker_port",
+    "broker_ca",
+    "broker_password",
+    "keepalive_s",
 )
 _CELL_RESOLUTIONS = (7, 9)
 
@@ -42,6 +47,9 @@ class Config:
     quantities: (quantity, channel, interval_ms), strictly ascending; every interval_ms is a
     multiple of sample_interval_ms. duty: (class, wake period ms, wake phase ms). owner: 20 bytes
     or None; owner_proof: COSE_Sign1 or None. time_host None: no HTTP time service.
+    broker_host None: no MQTT. broker_ca: CA certificate, PEM or DER; None: TCP without TLS.
+    broker_password: of this device at a broker that is not the gateway's own endpoint; None: a
+    signed login.
     Raises OperatorError with a code that starts with "config.".
     """
 
@@ -62,6 +70,11 @@ class Config:
         time_host: "str | None" = None,
         time_port: int = 80,
         outbox_bytes_max: int = 524_288,
+        broker_host: "str | None" = None,
+        broker_port: int = 1883,
+        broker_ca: "bytes | None" = None,
+        broker_password: "str | None" = None,
+        keepalive_s: int = 60,
     ) -> None:
         self.genesis = genesis
         self.quantities = tuple(quantities)
@@ -77,12 +90,18 @@ class Config:
         self.time_host = time_host
         self.time_port = time_port
         self.outbox_bytes_max = outbox_bytes_max
+        self.broker_host = broker_host
+        self.broker_port = broker_port
+        self.broker_ca = broker_ca
+        self.broker_password = broker_password
+        self.keepalive_s = keepalive_s
         self.network_id = sha256(genesis).digest()[:8]
         self.root_key, self.simulated = _read_genesis(genesis)
         _check_measuring(self)
         _check_place(self)
         _check_owner_and_duty(self)
         _check_machine(self)
+        _check_broker(self)
 
     @property
     def reporting_interval_ms(self) -> int:
@@ -101,7 +120,7 @@ def decode(data: bytes) -> Config:
     except cbor.CborError as error:
         raise _damaged("it is not CBOR: " + error.code)
     if not isinstance(fields, list) or len(fields) != len(_FIELDS) + 1 or fields[0] != _VERSION:
-        raise _damaged("it has another shape than version 1")
+        raise _damaged("it has another shape than version 2")
     values = dict(zip(_FIELDS, fields[1:]))
     try:
         for name in ("duty", "antenna"):
@@ -109,7 +128,7 @@ def decode(data: bytes) -> Config:
         values["quantities"] = [tuple(quantity) for quantity in values["quantities"]]
         return Config(**values)
     except (TypeError, ValueError, AttributeError):
-        raise _damaged("a field has another type than version 1")
+        raise _damaged("a field has another type than version 2")
 
 
 def load(files: "Files") -> Config:
@@ -205,9 +224,29 @@ def _check_owner_and_duty(config: Config) -> None:
 def _check_machine(config: Config) -> None:
     low, high = limits.OUTBOX_BYTES_MIN, limits.OUTBOX_BYTES_MAX
     _within("outbox_bytes_max", config.outbox_bytes_max, low, high)
-    _within("time_port", config.time_port, 1, 65535)
-    if config.time_host is not None and not 1 <= len(config.time_host.encode()) <= 253:
-        raise _refused("time_host", "it is no host name", "Give the gateway's name or address.")
+    _check_host("time", config.time_host, config.time_port)
+
+
+def _check_broker(config: Config) -> None:
+    _check_host("broker", config.broker_host, config.broker_port)
+    _within("keepalive_s", config.keepalive_s, limits.KEEPALIVE_S_MIN, limits.KEEPALIVE_S_MAX)
+    ca, password = config.broker_ca, config.broker_password
+    for name, value in (("broker_ca", ca), ("broker_password", password)):
+        if value is not None and config.broker_host is None:
+            raise _refused(name, "there is no broker", "Set broker_host, or drop " + name + ".")
+    if ca is not None:
+        if not isinstance(ca, bytes):
+            raise _refused("broker_ca", "it is not bytes", "Give the certificate's bytes.")
+        _within("broker_ca", len(ca), 1, limits.BROKER_CA_BYTES_MAX)
+    if password is not None:
+        _within("broker_password", len(password.encode()), 1, limits.BROKER_PASSWORD_BYTES_MAX)
+
+
+def _check_host(role: str, host: "str | None", port: int) -> None:
+    _within(role + "_port", port, 1, 65535)
+    if host is not None and not 1 <= len(host.encode()) <= 253:
+        why, do = "it is no host name", "Give the name or the address of that host."
+        raise _refused(role + "_host", why, do)
 
 
 def _within(name: str, value: int, low: int, high: int) -> None:

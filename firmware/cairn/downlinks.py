@@ -15,6 +15,9 @@ RECEIPT = 17
 KEYS = 18
 TICK = 21
 NOTICE = 23
+# Topic tails under which a station takes downlinks.
+DOWN_NAMES = ("down/receipt", "down/notice", "down/config-request")
+ALL_NAMES = ("all/tick", "all/keys", "all/entropy-commit", "all/release")
 _LONG_KINDS = ("keys", "config-request")
 
 

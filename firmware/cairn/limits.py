@@ -60,6 +60,33 @@ TIME_BACKOFF_MS_MAX = 600_000
 RESYNC_MS = 6 * 3_600_000
 HTTP_BYTES_MAX = 4096
 HTTP_TIMEOUT_MS = 20_000
+# Connecting, name resolution and TLS handshake included; an ESP32 takes 2 to 5 s for the last.
+STREAM_TIMEOUT_MS = 30_000
+
+# The connection to the broker. What is in flight is held in RAM besides the outbox.
+MQTT_IN_FLIGHT_MAX = 8
+MQTT_IN_FLIGHT_BYTES_MAX = 8192
+MQTT_TOPIC_BYTES_MAX = 128
+# Topic, packet id and payload of the longest PUBLISH that is kept.
+MQTT_BODY_BYTES_MAX = 4 + MQTT_TOPIC_BYTES_MAX + DOWNLINK_LONG_BYTES_MAX
+MQTT_READ_BYTES = 1024
+# Packets that may wait for the writer before the reader stops reading.
+MQTT_WAITING_MAX = 32
+# Until CONNACK, and from there until SUBACK.
+MQTT_HANDSHAKE_MS = 20_000
+MQTT_PING_ANSWER_MS = 30_000
+# A PUBACK comes after the gateway's commit, which may wait for an epoch that closes.
+MQTT_PUBACK_MS = 60_000
+MQTT_CHECK_MS = 10_000
+# After the broker refused the login or the subscription: it may be the owner who has to act.
+REFUSED_BACKOFF_MS_MIN = 10_000
+REFUSED_BACKOFF_MS_MAX = 600_000
+KEEPALIVE_S_MIN = 10
+KEEPALIVE_S_MAX = 65_535
+# Login counters reserved by one flash write.
+LOGIN_BLOCK = 64
+BROKER_CA_BYTES_MAX = 8192
+BROKER_PASSWORD_BYTES_MAX = 128
 
 # Crystal of an ESP32 module over its temperature range (datasheets: +-10 ppm at 25 C, ageing and
 # temperature on top), and its internal 150 kHz RC oscillator, which keeps time in deep sleep.

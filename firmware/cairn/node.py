@@ -33,7 +33,8 @@ _LOG_MAX = 8
 
 class Node:
     """One boot of a station. refused: the newest (seq, verdict) that the gateway refused for
-    good; downlinks_refused and last_refusal: what the board itself did not accept.
+    good; downlinks_refused and last_refusal: what the board itself did not accept; notices: the
+    newest (code, text, detail) that came, unverified, for a human to read.
     """
 
     def __init__(self, board: "Board", link: "Link", config: "Config") -> None:
@@ -58,6 +59,7 @@ class Node:
         self._announced: "tuple[bytes, bytes]" = (b"", b"")
         self.dropped = 0
         self.refused: "list[tuple[int, int]]" = []
+        self.notices: "list[tuple[int, str, bytes]]" = []
         self.downlinks_refused = 0
         self.last_refusal = ""
 
@@ -290,6 +292,8 @@ class Node:
             return self._take_tick(body[0])
         if kind == downlinks.KEYS:
             return await self._take_keys(body)
+        if kind == downlinks.NOTICE:
+            self.notices = (self.notices + [body])[-_LOG_MAX:]
         return ""
 
     def _take_tick(self, slot: int) -> str:

@@ -3,9 +3,7 @@
 No TLS here: a certificate's validity needs the very time that is being asked for.
 """
 
-from binascii import b2a_base64
-
-from . import downlinks, limits
+from . import base64url, downlinks, limits
 
 TYPE_CHECKING = False  # there is no typing module on the board
 if TYPE_CHECKING:
@@ -79,7 +77,7 @@ async def _stated_time(
 
 
 def _request(host: str, nonce: bytes) -> bytes:
-    text = b2a_base64(nonce).decode().strip().rstrip("=").replace("+", "-").replace("/", "_")
+    text = base64url.encode(nonce)
     # HTTP/1.0: the answer ends with the connection and is never chunked.
     return ("GET /v1/time?nonce=%s HTTP/1.0\r\nHost: %s\r\n\r\n" % (text, host)).encode()
 

@@ -122,9 +122,10 @@ class Board:
         raise NotImplementedError
 
     async def stream(self, host: str, port: int, tls: "object | None") -> Stream:
-        """Connect; tls is None or the CA certificate bytes (the host name is then checked).
+        """Connect; tls is None or the CA certificate, PEM or DER (the host name is then checked).
 
-        OSError when the host cannot be reached or fails its check.
+        OSError when the host cannot be reached within limits.STREAM_TIMEOUT_MS or fails its
+        check; the check may also fail at the first read or write. Small writes leave at once.
         """
         raise NotImplementedError
 

@@ -8,16 +8,19 @@ import asyncio
 import os
 import time
 
+from .. import limits  # noqa: TID252 - inside cairn imports are relative
 from ..identity import open_identity  # noqa: TID252 - inside cairn imports are relative
 from .base import Board, Event, Files, Stream
 
 TYPE_CHECKING = False  # there is no typing module on the board
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+    from ssl import SSLContext
 
     Sample = list[tuple[int, int, int, int | None, int]]
 
 _TEMPORARY = ".new"
+_PEM = b"-----BEGIN"
 
 
 class MemoryFiles(Files):
@@ -127,27 +130,43 @@ class HostEvent(Event):
 
 
 class HostStream(Stream):
-    """A TCP stream of asyncio."""
+    """A TCP or TLS stream of asyncio."""
 
     def __init__(self, reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter") -> None:
         self._reader = reader
         self._writer = writer
         self._open = True
+        self._reading = False
 
     async def read(self, size: int) -> bytes:
         if not self._open:
             raise OSError("the stream is closed")
-        return await self._reader.read(size)
+        self._reading = True
+        try:
+            return await self._reader.read(size)
+        except ValueError as error:
+            # MicroPython's ssl: a certificate that fails its check.
+            raise OSError("TLS: " + str(error))
+        finally:
+            self._reading = False
 
     async def write(self, data: bytes) -> None:
         if not self._open:
             raise OSError("the stream is closed")
-        self._writer.write(data)
-        await self._writer.drain()
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except ValueError as error:
+            raise OSError("TLS: " + str(error))
 
     def close(self) -> None:
-        if self._open:
-            self._open = False
+        if not self._open:
+            return
+        self._open = False
+        if self._reading and hasattr(self._writer, "transport"):
+            # CPython would let the reader wait until a dead peer has agreed to the end of TLS.
+            self._writer.transport.abort()
+        else:
             self._writer.close()
 
 
@@ -202,9 +221,19 @@ class HostBoard(Board):
         return await self._samples()
 
     async def stream(self, host: str, port: int, tls: "object | None") -> Stream:
-        if tls is not None:
-            raise OSError("this board has no TLS yet")
-        reader, writer = await asyncio.open_connection(host, port)
+        # CPython's asyncio sets TCP_NODELAY by itself.
+        if tls is None:
+            connecting = asyncio.open_connection(host, port)
+        else:
+            context = _tls_context(tls)
+            connecting = asyncio.open_connection(host, port, ssl=context, server_hostname=host)
+        try:
+            reader, writer = await asyncio.wait_for(connecting, _seconds(limits.STREAM_TIMEOUT_MS))
+        except asyncio.TimeoutError:
+            raise OSError("no connection in time")
+        except ValueError as error:
+            # Also an OSError on CPython, but not on MicroPython.
+            raise OSError("TLS: " + str(error))
         return HostStream(reader, writer)
 
     def radio_send(self, radio: int, channel: int, power_cdbm: int, frame: bytes) -> "bool | None":
@@ -234,6 +263,25 @@ class HostBoard(Board):
             await coroutine
         except Exception as error:  # noqa: BLE001 - whatever it is, only a restart mends it
             self.restart(type(error).__name__ + ": " + str(error))
+
+
+def _tls_context(ca: object) -> "SSLContext":
+    """Checks the server's certificate against ca (PEM or DER bytes), and its name."""
+    if not isinstance(ca, bytes):
+        raise OSError("TLS: the CA certificate is not bytes")
+    try:
+        import ssl
+    except ImportError:
+        raise OSError("TLS: this interpreter has no module ssl")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # MicroPython's default is CERT_NONE.
+    context.verify_mode = ssl.CERT_REQUIRED
+    try:
+        # CPython wants PEM as text.
+        context.load_verify_locations(cadata=ca.decode() if ca.startswith(_PEM) else ca)
+    except (OSError, ValueError) as error:
+        raise OSError("TLS: the CA certificate is damaged: " + str(error))
+    return context
 
 
 def _seconds(duration_ms: int) -> float:

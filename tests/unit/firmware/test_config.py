@@ -29,6 +29,13 @@ def test_genesis_gives_network_and_root() -> None:
         {},
         {"owner": None, "time_host": None, "antenna": (200, 50), "scoring_cell": RES_7},
         {"duty": (1, 600_000, 5), "owner_proof": b"proof", "samples_per_message": 1},
+        {
+            "broker_host": "broker.test",
+            "broker_port": 8883,
+            "broker_ca": b"-----BEGIN",
+            "broker_password": "secret",
+            "keepalive_s": 65_535,
+        },
     ],
 )
 def test_config_survives_storage(changes) -> None:
@@ -75,6 +82,19 @@ def test_config_survives_storage(changes) -> None:
         ({"outbox_bytes_max": 65_535}, "outbox_bytes_max"),
         ({"time_port": 0}, "time_port"),
         ({"time_host": ""}, "time_host"),
+        ({"broker_host": ""}, "broker_host"),
+        ({"broker_host": "b" * 254}, "broker_host"),
+        ({"broker_port": 0}, "broker_port"),
+        ({"broker_port": 65_536}, "broker_port"),
+        ({"broker_ca": b"x"}, "broker_ca"),
+        ({"broker_host": "b", "broker_ca": b""}, "broker_ca"),
+        ({"broker_host": "b", "broker_ca": bytes(8_193)}, "broker_ca"),
+        ({"broker_host": "b", "broker_ca": "text"}, "broker_ca"),
+        ({"broker_password": "x"}, "broker_password"),
+        ({"broker_host": "b", "broker_password": ""}, "broker_password"),
+        ({"broker_host": "b", "broker_password": "x" * 129}, "broker_password"),
+        ({"keepalive_s": 9}, "keepalive_s"),
+        ({"keepalive_s": 65_536}, "keepalive_s"),
     ],
 )
 def test_every_limit_has_a_code(changes, code) -> None:
@@ -106,4 +126,11 @@ def test_damaged_config_is_an_operator_error(place: int, byte: int, length: int)
 def test_config_of_other_shape_is_an_operator_error(fields) -> None:
     small = [field for field in fields if not isinstance(field, int) or abs(field) < 2**60]
     with pytest.raises(OperatorError):
-        config.decode(cbor.encode([1, *small]))
+        config.decode(cbor.encode([2, *small]))
+
+
+def test_another_version_of_the_file_is_refused() -> None:
+    fields = cbor.decode(make_config().encode())
+    for other in ([1, *fields[1:]], [3, *fields[1:]], [2, *fields[1:15]]):
+        with pytest.raises(OperatorError, match=r"config\.damaged"):
+            config.decode(cbor.encode(other))

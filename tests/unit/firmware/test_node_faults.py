@@ -226,3 +226,19 @@ def dropped_seqs(bench: Bench) -> set[int]:
         if reason == wire.GAP_DROPPED:
             covered.update(range(first, last + 1))
     return covered
+
+
+def test_the_newest_notices_are_kept() -> None:
+    bench = Bench()
+    made = bench.boot()
+    bench.run(HOUR_MS)
+    network_id = bench.config.network_id
+    for number in range(20):
+        body = [2, "bad_body", number.to_bytes(16, "big")]
+        bench.link.deliver("down/notice", downlink(23, bench.link.device, body, network_id))
+        bench.link.deliver("down/notice", downlink(23, bytes(range(16)), body, network_id))
+    bench.run(1)
+    assert made.notices == [
+        (2, "bad_body", number.to_bytes(16, "big")) for number in range(12, 20)
+    ]
+    assert (made.downlinks_refused, made.last_refusal) == (20, "to")
