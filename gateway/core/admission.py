@@ -76,10 +76,11 @@ class Commit(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """Not stored by this arrival: refused, or a duplicate."""
+    """Not stored by this arrival: refused, or a duplicate of `message`."""
 
     arrival: Arrival
     verdict: Verdict
+    message: DeviceMessage | None = None
 
 
 class SendReceipt(NamedTuple):
@@ -155,7 +156,7 @@ def _arrivals(state: AdmissionState, now_ms: int, event: Arrivals) -> tuple[Effe
             continue
         _, message, verdict = judged
         if message.message_id in state.pending or event.known_id(message.message_id):
-            rejected.append(Rejected(arrival, Verdict.DUPLICATE))
+            rejected.append(Rejected(arrival, Verdict.DUPLICATE, message))
             sent_again.add(message.device)
             continue
         entry = AdmissionEntry(message.message_id, now_ms, verdict, event.rules, arrival.net_tag)

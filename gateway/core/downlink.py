@@ -1,9 +1,9 @@
-"""Payloads that the gateway signs, role `gateway` (protocol section 7). Pure encoders."""
+"""What the gateway sends, role `gateway` (protocol section 7): payloads, and where they go."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.core.cbor_profile import encode
 from gateway.core.model import Kind
@@ -11,6 +11,23 @@ from gateway.core.receipts import ReceiptBody
 from gateway.core.wire import VERSION
 
 TO_ALL = b""
+# Tells its reader what happened just now; to whoever subscribes later it would be a lie.
+_NOTICE = "notice"
+
+
+class Downlink(NamedTuple):
+    """Signed bytes for one device, or for all (device b""): topic `<device>/down/<tail>`, or
+    `all/<tail>`.
+    """
+
+    device: bytes
+    tail: str
+    data: bytes
+
+    @property
+    def retained(self) -> bool:
+        """Is the newest one kept for whoever subscribes later?"""
+        return self.tail != _NOTICE
 
 
 def downlink_payload(

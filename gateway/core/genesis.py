@@ -12,6 +12,8 @@ GENESIS_VERSION = 1
 NETWORK_ID_BYTES = 8
 NAME_BYTES_MAX = 64
 DAY_MS = 86_400_000
+# A slot is a UTC minute (protocol section 4).
+SLOT_MS = 60_000
 _TIME_MS_LIMIT = 1 << 53
 
 

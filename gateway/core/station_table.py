@@ -31,6 +31,7 @@ _OWNER = (0, 20)
 _VERDICTS = frozenset(Verdict)
 _CLASSES = frozenset(StationClass)
 _STATION_FIELDS = 22
+_ARRAY = 4
 _TERMS_FIELDS = 10
 
 
@@ -44,6 +45,17 @@ def decode_stations(data: bytes) -> tuple[StationRow, ...]:
     stations = tuple(_station(value) for value in rows(decode(data), "the station table"))
     ascending([station.device for station in stations], "stations")
     return stations
+
+
+def count_stations(data: bytes) -> int:
+    """Return how many rows a table says it has, from its first bytes: it may be large."""
+    if not data or data[0] >> 5 != _ARRAY:
+        raise MalformedError("the station table is no array")
+    info = data[0] & 31
+    if info < 24:
+        return info
+    size = 1 << info - 24
+    return int.from_bytes(data[1 : 1 + size], "big")
 
 
 def _station_fields(station: StationRow) -> list[Any]:

@@ -5,10 +5,9 @@ store, receipts and epochs. Dropping the object at any moment and opening anothe
 store is what a crash is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
-from gateway.core import logs
 from gateway.core.admission import (
     AdmissionState,
     Arrival,
@@ -22,58 +21,56 @@ from gateway.core.admission import (
     ToCommit,
     step,
 )
-from gateway.core.cbor_profile import encode
-from gateway.core.cose import MESSAGE_BYTES_MAX, Role
-from gateway.core.downlink import (
-    TO_ALL,
-    downlink_payload,
-    notice_body,
-    receipt_body,
-    time_body,
-)
+from gateway.core.cose import Role
+from gateway.core.downlink import Downlink
 from gateway.core.epoch import close_epoch
-from gateway.core.epoch_inputs import EpochError, EpochOutcome
+from gateway.core.epoch_inputs import EpochOutcome
 from gateway.core.genesis import DAY_MS
 from gateway.core.ids import device_id
+from gateway.core.login import GRANTED, Login, LoginRefusal, LoginRequest, LoginResult, refused
 from gateway.core.manifest import ATTESTATION_CODE, attestation_text
-from gateway.core.model import AdmissionEntry, Kind
 from gateway.core.operator import (
     NO_PREVIOUS,
     OperatorEvent,
     OperatorKind,
-    RulesChange,
-    follows,
     open_operator_event,
     operator_payload,
 )
 from gateway.core.receipts import ReceiptBody
-from gateway.core.registry import Policy
-from gateway.core.statements import KeyStatement, key_in_force, open_statement
+from gateway.core.registry import Policy, Registry
+from gateway.core.statements import key_in_force
 from gateway.core.verdicts import Verdict
 from gateway.shell.epochs import (
-    check_rules,
     due_ms,
     epoch_inputs,
-    load_rules,
     next_epoch,
     next_span,
     rules_for,
     rules_named,
     to_stored,
 )
-from gateway.shell.errors import Code, OperatorFault
+from gateway.shell.logins import open_requests
 from gateway.shell.network import NetworkKeys, sign_with
-from gateway.shell.store.base import Batch, Centre, Logged, Refused, Store
+from gateway.shell.opening import open_statements, read_events, restore_admission
+from gateway.shell.operator_events import check_event, event_refused
+from gateway.shell.refusals import Refusals
+from gateway.shell.store.base import Batch, Centre, Logged, Store
+from gateway.shell.voice import Voice
 
 BATCH_MESSAGES_MAX = 64
 
 
-class Downlink(NamedTuple):
-    """Bytes for one device (or all, device b""), under the topic tail `receipt`, `time`, ..."""
+class Judged(NamedTuple):
+    """What became of one arrival.
 
-    device: bytes
-    tail: str
-    data: bytes
+    message_id: b"" and kind: None where nothing could be believed of it. position: in the
+    admission log, if this arrival put it there.
+    """
+
+    verdict: Verdict
+    message_id: bytes
+    kind: int | None
+    position: int | None
 
 
 class Gateway:
@@ -83,9 +80,11 @@ class Gateway:
         self._store = store
         self._keys = keys
         self._policy = policy
-        self._statements = _open_statements(keys)
-        self._events = self._read_events()
+        self._statements = open_statements(keys)
+        self._events = read_events(store, keys.network_id, self._statements)
         self._state = self._restore()
+        self._refusals = Refusals()
+        self._voice = Voice(keys, self._statements[0].serial)
         self._receipts: dict[bytes, ReceiptBody] = {}
         self._closed: list[EpochOutcome] = []
         self._next_epoch = next_epoch(store, keys)
@@ -101,34 +100,114 @@ class Gateway:
         return self._keys.network_id
 
     @property
+    def registry(self) -> Registry:
+        """Who is registered, to look at."""
+        return self._state.registry
+
+    @property
     def store(self) -> Store:
         return self._store
 
-    def deliver(self, arrivals: Sequence[Arrival], now_ms: int) -> tuple[Verdict, ...]:
+    def deliver(
+        self, arrivals: Sequence[Arrival], now_ms: int, rejected: Sequence[Rejected] = ()
+    ) -> tuple[Judged, ...]:
         """Judge messages, make the good ones durable, and prepare their receipts.
 
-        Verdicts are in the order of the arrivals. When this returns, whatever got an admission
-        entry survives a power cut. Epochs that are due close first.
+        What comes out is in the order of the arrivals. When this returns, whatever got an
+        admission entry survives a power cut. Epochs that are due close first. rejected: what was
+        refused before it came here, to be counted. Refusals are written with the next batch that
+        has entries, or by `write_refusals`.
         """
         self._close_due(now_ms)
-        verdicts: list[Verdict] = []
+        for one in rejected:
+            self._refusals.add(one, now_ms)
+        judged: list[Judged] = []
         for first in range(0, len(arrivals), BATCH_MESSAGES_MAX):
             # Copies: one object given twice would be one arrival to whoever looks for it.
             batch = tuple(Arrival(*a) for a in arrivals[first : first + BATCH_MESSAGES_MAX])
-            verdicts += self._deliver_batch(batch, now_ms)
-        return tuple(verdicts)
+            judged += self._deliver_batch(batch, now_ms)
+        return tuple(judged)
+
+    def write_refusals(self) -> None:
+        """Make the counts and samples of refused messages durable, if any wait."""
+        if self._refusals:
+            self._store.commit(Batch(refused=self._refusals.rows()))
+            self._refusals.clear()
+
+    # ---- downlinks
 
     def take_downlinks(self) -> list[Downlink]:
         """The newest receipt of every device that has one waiting, signed."""
         waiting, self._receipts = self._receipts, {}
+        return [self._voice.receipt(device, body) for device, body in sorted(waiting.items())]
+
+    def receipt_for(self, device: bytes, now_ms: int | None) -> Downlink | None:
+        """The receipt of everything that a device has delivered; None if that is nothing."""
+        delivered = self._state.delivered.get(device)
+        if delivered is None:
+            return None
+        return self._voice.receipt(device, delivered.receipt(self._time(now_ms)))
+
+    def keys_downlink(self, now_ms: int | None) -> Downlink:
+        return self._voice.keys(self._time(now_ms))
+
+    def tick_downlink(self, slot: int, now_ms: int) -> Downlink:
+        return self._voice.tick(slot, now_ms)
+
+    def refusal_notice(
+        self, device: bytes, verdict: Verdict, data: bytes, now_ms: int
+    ) -> Downlink:
+        return self._voice.refusal(device, verdict, data, now_ms)
+
+    # ---- logins
+
+    def login(
+        self,
+        requests: Sequence[LoginRequest],
+        now_ms: int | None,
+        strangers: Sequence[bool] | None = None,
+    ) -> list[LoginResult]:
+        """Judge logins in order; their counters are durable when this returns.
+
+        now_ms: None while a driven clock waits for its first tick, which an operator must log in
+        to send. strangers: may request n be of an id that is not registered? Default: all may.
+        """
+        time_ms = self._time(now_ms)
+        allowed = [True] * len(requests) if strangers is None else strangers
+        opened = open_requests(
+            requests, self.network_id, lambda device: self._known(device, time_ms), allowed
+        )
+        logins = [one for one in opened if isinstance(one, Login)]
+        raised = iter(self._store.record_logins([(one.device, one.counter) for one in logins]))
         return [
-            Downlink(
-                device,
-                "receipt",
-                self._signed(Kind.RECEIPT, device, body.gateway_ms, receipt_body(body)),
-            )
-            for device, body in sorted(waiting.items())
+            refused(one)
+            if isinstance(one, LoginRefusal)
+            else self._login_result(one, time_ms)
+            if next(raised)
+            else refused(LoginRefusal.COUNTER)
+            for one in opened
         ]
+
+    def _login_result(self, login: Login, time_ms: int) -> LoginResult:
+        operator = self._is_operator(login.device, time_ms)
+        receipt = self.receipt_for(login.device, time_ms)
+        return LoginResult(
+            granted=True,
+            device=login.device,
+            operator=operator,
+            reason=GRANTED,
+            retained=() if receipt is None else (receipt,),
+            registered=self._known(login.device, time_ms),
+        )
+
+    def _known(self, device: bytes, time_ms: int) -> bool:
+        registered = self._state.registry.key_of(device) is not None
+        return registered or self._is_operator(device, time_ms)
+
+    def _is_operator(self, kid: bytes, time_ms: int) -> bool:
+        return key_in_force(self._statements, Role.OPERATOR, kid, time_ms) is not None
+
+    # ---- epochs and operator events
 
     def advance(self, now_ms: int) -> list[EpochOutcome]:
         """Close every epoch that is due; return those closed since the last call."""
@@ -145,8 +224,8 @@ class Gateway:
         self._close_due(now_ms)
         event = open_operator_event(data, self.network_id, self._statements)
         if isinstance(event, Verdict):
-            raise _event_refused(f"Its verdict is {event.name.lower()}.")
-        self._check_event(event, now_ms)
+            raise event_refused(f"Its verdict is {event.name.lower()}.")
+        check_event(event, self._last_event(), self._rules.rules, self._keys, now_ms)
         self._store.append_event(event.event_id, data)
         self._events.append(event)
         self._state, _ = step(self._state, now_ms, OperatorLogged(event))
@@ -162,71 +241,40 @@ class Gateway:
 
     def answer_time(self, nonce: bytes, now_ms: int) -> bytes:
         """CBOR [key statement, time message] for `GET /v1/time` (protocol section 7)."""
-        message = self._signed(Kind.TIME, TO_ALL, now_ms, time_body(nonce))
-        return encode([self._keys.statements[0], message])
+        return self._voice.time(nonce, now_ms)
 
     def close(self) -> None:
         self._store.close()
 
-    def _check_event(self, event: OperatorEvent, now_ms: int) -> None:
-        if not follows(event, self._last_event()):
-            raise _event_refused("Its serial, prev or time does not continue the operator log.")
-        slots = self._rules.rules.slot_clock
-        if event.time_ms > now_ms + slots.future_slots_max * slots.slot_ms:
-            raise _event_refused("It is dated in the future; nothing could follow it until then.")
-        if isinstance(event.body, RulesChange):
-            self._check_rules_change(event.body, now_ms)
-
-    def _check_rules_change(self, change: RulesChange, now_ms: int) -> None:
-        """Refuse rules that could not close an epoch: once they are logged, none would close."""
-        if change.first_epoch <= now_ms // DAY_MS:
-            raise _event_refused(f"Epoch {change.first_epoch} has begun; rules never reach back.")
-        _, rules = load_rules(self._keys, change.rules_hash)
-        try:
-            check_rules(self._keys, rules)
-        except EpochError as error:
-            raise _event_refused(f"{error.what}: {error.why}.") from error
-
     # ---- ingest
 
-    def _deliver_batch(self, batch: tuple[Arrival, ...], now_ms: int) -> list[Verdict]:
+    def _deliver_batch(self, batch: tuple[Arrival, ...], now_ms: int) -> list[Judged]:
         event = Arrivals(batch, self._store.known_id, self._admission_rules(now_ms))
         self._state, effects = step(self._state, now_ms, event)
-        entries = [
-            entry for effect in effects if isinstance(effect, Commit) for entry in effect.entries
-        ]
         rejected = [effect for effect in effects if isinstance(effect, Rejected)]
-        self._write(effects, entries, rejected, now_ms)
+        for one in rejected:
+            self._refusals.add(one, now_ms)
+        position = self._store.admission_head().length
+        commits = [effect for effect in effects if isinstance(effect, Commit)]
+        for commit in commits:
+            self._write(commit)
         self._queue_receipts(effects)
+        entries = [entry for commit in commits for entry in commit.entries]
         committed = Committed(tuple(entry.entry.message_id for entry in entries))
         self._state, receipts = step(self._state, now_ms, committed)
         self._queue_receipts(receipts)
-        return _verdicts(batch, entries, rejected)
+        return _judged(batch, entries, rejected, position)
 
-    def _write(
-        self,
-        effects: tuple[Effect, ...],
-        entries: list[ToCommit],
-        rejected: list[Rejected],
-        now_ms: int,
-    ) -> None:
-        centres = [
-            Centre(cell, lat_e6, lon_e6)
-            for effect in effects
-            if isinstance(effect, Commit)
-            for cell, (lat_e6, lon_e6) in effect.centres
-        ]
-        refused = [
-            Refused(one.verdict, now_ms, one.arrival.device or b"", _sample(one.arrival.data))
-            for one in rejected
-        ]
-        logged = [Logged(one.entry, one.data) for one in entries]
+    def _write(self, commit: Commit) -> None:
+        logged = [Logged(one.entry, one.data) for one in commit.entries]
+        centres = [Centre(cell, lat_e6, lon_e6) for cell, (lat_e6, lon_e6) in commit.centres]
         try:
-            self._store.commit(Batch(tuple(logged), tuple(centres), tuple(refused)))
+            self._store.commit(Batch(tuple(logged), tuple(centres), self._refusals.rows()))
         except Exception:
             # The state has taken in what was not stored; the store is right.
             self._state = self._restore()
             raise
+        self._refusals.clear()
 
     def _queue_receipts(self, effects: tuple[Effect, ...]) -> None:
         for effect in effects:
@@ -257,123 +305,42 @@ class Gateway:
         if key_in_force(self._statements, Role.GATEWAY, kid, closed_ms) is None:
             return b""
         text = attestation_text(outcome.epoch)
-        body = notice_body(ATTESTATION_CODE, text, outcome.manifest_hash)
-        return self._signed(Kind.NOTICE, TO_ALL, closed_ms, body)
-
-    # ---- opening
+        return self._voice.notice(ATTESTATION_CODE, text, outcome.manifest_hash, closed_ms)
 
     def _restore(self) -> AdmissionState:
-        head = self._store.admission_head()
-        centres = self._store.centres(0, head.length)
-        try:
-            return AdmissionState.restore(
-                self.network_id,
-                self._policy,
-                self._checked_log(),
-                self._events,
-                {centre.cell: (centre.lat_e6, centre.lon_e6) for centre in centres},
-            )
-        except ValueError as error:
-            raise _store_damaged(f"{error}.") from error
-
-    def _checked_log(self) -> Iterator[tuple[AdmissionEntry, bytes]]:
-        """The admission log in order; ValueError if its chain does not hold."""
-        chain = logs.chain_start(logs.ADMISSION_LABEL, self.network_id)
-        length = 0
-        for logged in self._store.iterate():
-            chain = logs.chain_next(chain, logs.admission_cbor(logged.entry))
-            length += 1
-            yield logged.entry, logged.data
-        head = self._store.admission_head()
-        if (length, chain) != (head.length, head.hash):
-            raise ValueError("the hash chain of the admission log is broken")
-
-    def _read_events(self) -> list[OperatorEvent]:
-        events: list[OperatorEvent] = []
-        head = self._store.operator_head()
-        stored = self._store.events(0, head.length)
-        chain = logs.chain_over(
-            logs.chain_start(logs.OPERATOR_LABEL, self.network_id),
-            [logs.operator_cbor(data) for data in stored],
-        )
-        if chain != head.hash:
-            raise _store_damaged("The hash chain of the operator log is broken.")
-        for data in stored:
-            event = open_operator_event(data, self.network_id, self._statements)
-            if isinstance(event, Verdict):
-                raise _store_damaged(f"An operator event is {event.name.lower()}.")
-            events.append(event)
-        return events
+        return restore_admission(self._store, self.network_id, self._policy, self._events)
 
     def _last_event(self) -> OperatorEvent | None:
         return self._events[-1] if self._events else None
 
-    def _signed(self, kind: Kind, to: bytes, now_ms: int, body: list[Any]) -> bytes:
-        serial = self._statements[0].serial
-        payload = downlink_payload(kind, to, serial, now_ms, body)
-        data, _ = sign_with(self._keys.gateway, self.network_id, Role.GATEWAY, payload)
-        return data
+    def _time(self, now_ms: int | None) -> int:
+        """Protocol time, or the newest that is known while a driven clock has none."""
+        if now_ms is not None:
+            return now_ms
+        length = self._store.admission_head().length
+        newest = [entry.recv_ms for entry in self._store.entries(max(length - 1, 0), length)]
+        return max([self._keys.genesis.epoch_zero_ms, *newest])
 
 
-def _open_statements(keys: NetworkKeys) -> list[KeyStatement]:
-    """The key statements, that of the gateway key first; OperatorFault if one does not hold."""
-    opened = []
-    for data in keys.statements:
-        statement = open_statement(data, keys.network_id, keys.genesis.root_key)
-        if isinstance(statement, Verdict):
-            raise OperatorFault(
-                f"A key statement in {keys.folder} does not hold.",
-                f"Its verdict is {statement.name.lower()}.",
-                "Restore statements.cbor from your copy.",
-                Code.NETWORK_DAMAGED,
-            )
-        opened.append(statement)
-    kid = device_id(bytes(keys.gateway.verify_key))
-    if not opened or (opened[0].role, opened[0].kid) != (Role.GATEWAY, kid):
-        raise OperatorFault(
-            f"The gateway key of {keys.folder} is not the one in its first key statement.",
-            "No board would believe a receipt, and no auditor an attestation, that it signs.",
-            "Restore gateway.key, or statements.cbor, from your copy.",
-            Code.NETWORK_DAMAGED,
-        )
-    return opened
-
-
-def _verdicts(
-    batch: tuple[Arrival, ...], entries: list[ToCommit], rejected: list[Rejected]
-) -> list[Verdict]:
-    """One verdict per arrival: both lists are in the order of the batch."""
-    left, refused = iter(entries), iter(rejected)
-    next_refused = next(refused, None)
-    verdicts = []
+def _judged(
+    batch: tuple[Arrival, ...], entries: list[ToCommit], rejected: list[Rejected], position: int
+) -> list[Judged]:
+    """One for each arrival: both lists are in the order of the batch."""
+    left, refused_left = enumerate(entries, position), iter(rejected)
+    next_refused = next(refused_left, None)
+    judged = []
     for arrival in batch:
         if next_refused is not None and next_refused.arrival is arrival:
-            verdicts.append(next_refused.verdict)
-            next_refused = next(refused, None)
+            judged.append(_refused(next_refused))
+            next_refused = next(refused_left, None)
         else:
-            verdicts.append(next(left).entry.verdict)
-    return verdicts
+            place, one = next(left)
+            message = one.message
+            judged.append(Judged(one.entry.verdict, message.message_id, message.kind, place))
+    return judged
 
 
-def _sample(data: bytes) -> bytes:
-    """What is kept of refused bytes: a stranger must not choose how much is written."""
-    return data[:MESSAGE_BYTES_MAX]
-
-
-def _event_refused(why: str) -> OperatorFault:
-    return OperatorFault(
-        "The operator event is refused.",
-        why,
-        "Sign it again, behind the newest event of this network.",
-        Code.EVENT_REFUSED,
-    )
-
-
-def _store_damaged(why: str) -> OperatorFault:
-    return OperatorFault(
-        "The database is damaged.",
-        why,
-        "Stop the gateway, keep the file for inspection, and restore the last good copy; boards "
-        "send again what has no receipt.",
-        Code.STORE_CORRUPT,
-    )
+def _refused(one: Rejected) -> Judged:
+    if one.message is None:
+        return Judged(one.verdict, b"", None, None)
+    return Judged(one.verdict, one.message.message_id, one.message.kind, None)

@@ -6,12 +6,13 @@ import cbor2
 
 from gateway.core.admission import Arrival
 from gateway.core.cose import Role, open_envelope
+from gateway.core.downlink import Downlink
 from gateway.core.genesis import DAY_MS
 from gateway.core.registry import Policy
 from gateway.core.verdicts import Verdict
 from gateway.core.verify import signature_valid
 from gateway.shell.network import DATABASE, NetworkKeys, create_network
-from gateway.shell.service import Downlink, Gateway
+from gateway.shell.service import Gateway
 from gateway.shell.store.sqlite import SqliteStore
 from tests.service.signing_station import INTERVAL_MS, SigningStation
 
@@ -31,7 +32,8 @@ def network(folder: Path) -> NetworkKeys:
 
 
 def send(gateway: Gateway, *messages: bytes, now_ms: int = START) -> list[Verdict]:
-    return list(gateway.deliver([Arrival(None, data) for data in messages], now_ms))
+    judged = gateway.deliver([Arrival(None, data) for data in messages], now_ms)
+    return [one.verdict for one in judged]
 
 
 def body_of(keys: NetworkKeys, downlink: Downlink) -> list[object]:

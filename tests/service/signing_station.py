@@ -7,6 +7,7 @@ from nacl.signing import SigningKey
 from gateway.core.cbor_profile import encode
 from gateway.core.cose import Role, sign1
 from gateway.core.ids import device_id
+from gateway.core.login import login_password
 from gateway.core.model import Kind
 
 CELL = 0x891F1D48947FFFF  # H3 resolution 9, in Berlin
@@ -53,3 +54,13 @@ class SigningStation:
     def reading(self, time_ms: int, value: int) -> bytes:
         """One sample, taken now, in hundredths of a degree."""
         return self.message(Kind.READINGS, time_ms, [0, [], [[TEMPERATURE, 0, -2, [value]]]])
+
+    def login(self, counter: int) -> str:
+        """The password of a login with this counter."""
+        return login_password(
+            lambda tbs: self._key.sign(tbs).signature,
+            self.public_key,
+            self._network_id,
+            counter,
+            counter.to_bytes(8, "big"),
+        )

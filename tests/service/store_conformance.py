@@ -187,6 +187,39 @@ class StoreConformance:
         assert samples[0].device == b"d" * 16
         assert store.admission_head().length == 0
 
+    def test_one_sample_may_stand_for_many_refusals(self, open_store: OpenStore) -> None:
+        store = open_store()
+        many = Refused(Verdict.BAD_SIGNATURE, 1, b"", b"first", stands_for=10_000)
+        others = [Refused(Verdict.BAD_SIGNATURE, n, b"", b"") for n in range(2, SAMPLES_MAX + 1)]
+        store.commit(Batch(refused=(many, *others)))
+        assert store.refused_counts() == {Verdict.BAD_SIGNATURE: 10_000 + SAMPLES_MAX - 1}
+        samples = store.refused_samples(Verdict.BAD_SIGNATURE)
+        assert [one.recv_ms for one in samples] == list(range(SAMPLES_MAX, 0, -1))
+
+    def test_a_login_counter_only_rises(self, open_store: OpenStore) -> None:
+        store = open_store()
+        one, other = b"a" * 16, b"b" * 16
+        assert store.login_counters([one, other]) == {}
+        assert store.record_logins([(one, 5), (other, 1)]) == (True, True)
+        assert store.record_logins([(one, 5), (one, 4), (one, 6), (one, 6)]) == (
+            False,
+            False,
+            True,
+            False,
+        )
+        assert store.record_logins([]) == ()
+        largest = (1 << 53) - 1
+        assert store.record_logins([(other, largest)]) == (True,)
+        store.close()
+        again = open_store()
+        assert again.login_counters([one, other, b"c" * 16]) == {one: 6, other: largest}
+        assert again.record_logins([(one, 6)]) == (False,)
+
+    def test_of_two_processes_only_one_raises_a_counter(self, open_store: OpenStore) -> None:
+        first, second = open_store(), open_store()
+        assert first.record_logins([(b"a" * 16, 7)]) == (True,)
+        assert second.record_logins([(b"a" * 16, 7)]) == (False,)
+
     def test_a_settled_epoch_is_never_rewritten(self, open_store: OpenStore) -> None:
         store = open_store()
         store.store_epoch(CLOSED)

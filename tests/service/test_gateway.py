@@ -14,6 +14,7 @@ from gateway.core.admission import Arrival
 from gateway.core.audit import audit_bundle
 from gateway.core.bundle import read_bundle
 from gateway.core.cose import Role, open_envelope
+from gateway.core.downlink import Downlink
 from gateway.core.genesis import DAY_MS
 from gateway.core.model import Kind
 from gateway.core.operator import OperatorKind
@@ -25,7 +26,7 @@ from gateway.shell.bundle_export import export_bundle
 from gateway.shell.bundle_file import decompress
 from gateway.shell.errors import Code, OperatorFault
 from gateway.shell.network import DATABASE, NetworkKeys, load_keys, sign_with
-from gateway.shell.service import Downlink, Gateway
+from gateway.shell.service import Gateway
 from gateway.shell.store.base import Batch
 from gateway.shell.store.sqlite import SqliteStore
 from tests.service.gateway_rig import (
@@ -113,11 +114,13 @@ def test_approved_policy_waits_for_the_operator(keys: NetworkKeys):
 
 def test_one_arrival_given_twice_is_judged_twice_in_order(keys: NetworkKeys, gateway: Gateway):
     arrival = Arrival(None, SigningStation(1, keys.network_id).hello(START))
-    assert gateway.deliver([arrival] * 2, START) == (Verdict.OK, Verdict.DUPLICATE)
+    judged = gateway.deliver([arrival] * 2, START)
+    assert [one.verdict for one in judged] == [Verdict.OK, Verdict.DUPLICATE]
 
 
 def test_of_refused_bytes_no_more_is_kept_than_a_message_has(gateway: Gateway):
     assert send(gateway, b"x" * 100_000) == [Verdict.OVERSIZE]
+    gateway.write_refusals()
     (sample,) = gateway.store.refused_samples(Verdict.OVERSIZE)
     assert sample.data == b"x" * 4_096
 

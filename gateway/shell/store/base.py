@@ -4,7 +4,7 @@ Everything given to one call of `commit` becomes durable together or not at all.
 positions, bytes and hashes; it knows nothing of what the messages mean.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,12 +31,16 @@ class Centre:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An arrival that got no entry: counted, and kept as a sample for a while."""
+    """An arrival that got no entry: counted, and kept as a sample for a while.
+
+    stands_for: itself and others of its verdict of which no sample was kept.
+    """
 
     verdict: Verdict
     recv_ms: int
     device: bytes
     data: bytes
+    stands_for: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,16 @@ class Store(Protocol):
 
     def refused_samples(self, verdict: Verdict) -> tuple[Refused, ...]:
         """The newest refused arrivals of one verdict, newest first; at most `samples_max`."""
+
+    def login_counters(self, devices: Collection[bytes]) -> dict[bytes, int]:
+        """The highest login counter of each of these ids that has logged in before."""
+
+    def record_logins(self, logins: Sequence[tuple[bytes, int]]) -> tuple[bool, ...]:
+        """Raise login counters, in order and in one durable transaction.
+
+        False for a counter that is not above the highest stored, also by an earlier one of the
+        same call; then the stored one stands.
+        """
 
     def store_epoch(self, closed: StoredEpoch) -> None:
         """Keep a closed epoch. Storing the same one again changes nothing.

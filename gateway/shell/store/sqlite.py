@@ -5,7 +5,7 @@ about fsync. SQL stays within what PostgreSQL also takes.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -84,6 +84,17 @@ class SqliteStore:
             path, network_id, busy_timeout_ms=busy_timeout_ms, samples_max=samples_max
         )
 
+    @classmethod
+    def reader(cls, path: Path, network_id: bytes, *, busy_timeout_ms: int = 5_000) -> Self:
+        """Open beside the process that writes, to read alone. It takes no lock: `open` takes the
+        writer's for a moment, and under load waits for that.
+        """
+        with faults(path):
+            store = cls(path, busy_timeout_ms, samples_max=0)
+            store._database.execute("PRAGMA query_only = ON")
+            store._load(network_id)
+        return store
+
     @property
     def network_id(self) -> bytes:
         return self._network_id
@@ -110,6 +121,19 @@ class SqliteStore:
                 (head.length - 1, event_id, data, head.hash),
             )
         self._operator = head
+
+    def record_logins(self, logins: Sequence[tuple[bytes, int]]) -> tuple[bool, ...]:
+        raised = []
+        with self._transaction():
+            for device, counter in logins:
+                cursor = self._database.execute(
+                    "INSERT INTO logins (device, counter) VALUES (?, ?) ON CONFLICT (device)"
+                    " DO UPDATE SET counter = excluded.counter"
+                    " WHERE excluded.counter > logins.counter",
+                    (device, counter),
+                )
+                raised.append(cursor.rowcount > 0)
+        return tuple(raised)
 
     def store_epoch(self, closed: StoredEpoch) -> None:
         with self._transaction():
@@ -174,10 +198,10 @@ class SqliteStore:
     def _count_refused(self, refused: tuple[Refused, ...]) -> None:
         for one in refused:
             (ordinal,) = self._database.execute(
-                "INSERT INTO refused_counts (verdict, refused) VALUES (?, 1)"
-                " ON CONFLICT (verdict) DO UPDATE SET refused = refused_counts.refused + 1"
+                "INSERT INTO refused_counts (verdict, refused) VALUES (?, ?) ON CONFLICT (verdict)"
+                " DO UPDATE SET refused = refused_counts.refused + excluded.refused"
                 " RETURNING refused",
-                (int(one.verdict),),
+                (int(one.verdict), one.stands_for),
             ).fetchone()
             place = ordinal % self._samples_max
             self._database.execute(
@@ -263,6 +287,13 @@ class SqliteStore:
             (first, last),
         )
         return tuple(Centre(*row) for row in rows)
+
+    def login_counters(self, devices: Collection[bytes]) -> dict[bytes, int]:
+        counters: dict[bytes, int] = {}
+        for device in devices:
+            rows = self._rows("SELECT counter FROM logins WHERE device = ?", (device,))
+            counters.update((device, row[0]) for row in rows)
+        return counters
 
     def refused_counts(self) -> dict[Verdict, int]:
         rows = self._rows("SELECT verdict, refused FROM refused_counts ORDER BY verdict", ())
