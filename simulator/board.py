@@ -8,6 +8,7 @@ the fleet hands in.
 from __future__ import annotations
 
 import hashlib
+from base64 import b32encode
 from bisect import bisect_left
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
@@ -129,6 +130,10 @@ class SimulatedBoard(base.Board):
     def sign(self, message: bytes) -> bytes:
         if self._on_sign is not None:
             self._on_sign(self.index, message)
+        return self.sign_login(message)
+
+    def sign_login(self, message: bytes) -> bytes:
+        """The same signature, over what is no message: nobody keeps account of it."""
         return crypto_sign(message, self._secret_key)[:64]
 
     async def sample(self) -> list[Sample]:
@@ -222,3 +227,8 @@ def key_seed(seed: int, name: str | int) -> bytes:
 def device_id(public_key: bytes) -> bytes:
     """Protocol section 3.1."""
     return hashlib.sha256(public_key).digest()[:16]
+
+
+def device_name(device: bytes) -> str:
+    """The text form of a device id, as topics and client ids spell it."""
+    return b32encode(device).decode().rstrip("=").lower()

@@ -10,11 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import cbor2
 
@@ -26,13 +27,16 @@ from gateway.core.quantities import parse_quantities
 from gateway.core.slots import StationClass
 from gateway.core.station_table import decode_stations
 from gateway.core.verdicts import Verdict
-from gateway.shell.network import DATABASE, NetworkKeys, create_network
+from gateway.shell.network import DATABASE, NetworkKeys, create_network, load_keys
 from gateway.shell.service import Gateway
 from gateway.shell.spec_files import read_spec
-from gateway.shell.store.base import Batch, StoredEpoch
+from gateway.shell.store.base import Store, StoredEpoch
 from gateway.shell.store.sqlite import SqliteStore
+from simulator.epochs import EpochSummary
 from simulator.ledger import Stored, payload_of
+from simulator.mortal import Crashed, MortalStore
 from simulator.network import Delivery
+from simulator.record import Record
 from simulator.seeds import stream
 from simulator.sensors import Quantity
 from simulator.world import World
@@ -44,36 +48,12 @@ DEFERRED = frozenset({Verdict.UNREGISTERED, Verdict.WAITING_APPROVAL})
 HELD = frozenset({Verdict.OK, Verdict.NOT_EVALUATED, Verdict.DUPLICATE})
 
 
-class Crashed(BaseException):
-    """The gateway's process dies here; nothing of it may run on."""
-
-
 @dataclass(frozen=True, slots=True)
 class Sender:
     """What the network knows of one station's connection."""
 
     device: bytes
     net_tag: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class EpochSummary:
-    """One closed epoch; amounts in base units, hashes as bytes. paid_rows: sum over stations."""
-
-    epoch: int
-    messages: int
-    emission: int
-    offered: int
-    paid: int
-    carry_before: int
-    carry_after: int
-    paid_rows: int
-    paid_unproven: int
-    stations: int
-    stations_paid: int
-    message_root: bytes
-    payout_root: bytes
-    manifest_hash: bytes
 
 
 class Door:
@@ -109,7 +89,7 @@ class Door:
         self._flush_due = False
         self._random: random.Random = stream(world.seed, "door")
         self._down_ms = 0
-        self._store: _MortalStore | None = None
+        self._store: MortalStore | None = None
         self._gateway: Gateway | None = None
         self._open()
 
@@ -156,11 +136,11 @@ class Door:
             for station, delivery in batch
         )
         try:
-            verdicts = gateway.deliver(arrivals, self._world.now_ms)
+            judged = gateway.deliver(arrivals, self._world.now_ms)
         except Crashed:
             self._die()
             return
-        for (_, delivery), verdict in zip(batch, verdicts, strict=True):
+        for (_, delivery), (verdict, *_) in zip(batch, judged, strict=True):
             self.verdicts[verdict] += 1
             if delivery.corrupted:
                 self.corrupted_delivered += 1
@@ -222,7 +202,7 @@ class Door:
 
     def _open(self) -> None:
         database = self._data_dir / DATABASE
-        self._store = _MortalStore(SqliteStore.create(database, self._keys.network_id))
+        self._store = MortalStore(SqliteStore.create(database, self._keys.network_id))
         self._gateway = Gateway.open(self._store, self._keys)
 
     def _running(self) -> Gateway:
@@ -238,9 +218,7 @@ class Door:
 
     def epochs(self) -> tuple[EpochSummary, ...]:
         """Every closed epoch, from the store: an outcome in memory dies with its gateway."""
-        store = self._running().store
-        closed = (store.epoch(number) for number in store.epoch_numbers())
-        return tuple(_summary(epoch) for epoch in closed if epoch is not None)
+        return closed_epochs(self._running().store)
 
     def next_close_ms(self) -> int:
         """When the next epoch closes, in protocol time."""
@@ -248,14 +226,7 @@ class Door:
 
     def stored(self) -> Iterator[Stored]:
         """Every entry of the admission log with what its message says."""
-        assert self._store is not None
-        for logged in self._store.real.iterate():
-            payload = payload_of(cbor2.loads(logged.data).value[2])
-            kid = cbor2.loads(cbor2.loads(logged.data).value[0])[4]
-            body = payload[7]
-            covers = (body[0], body[1], body[3]) if payload[1] == Kind.GAP else None
-            entry_id = logged.entry.message_id
-            yield Stored(entry_id, kid, payload[1], payload[3], covers)
+        return stored_entries(self._running().store)
 
     def close(self) -> None:
         if self._gateway is not None:
@@ -267,6 +238,65 @@ def load_quantities() -> dict[str, Quantity]:
     """The quantities of this release by name."""
     table = parse_quantities(read_spec("quantities.toml"))
     return {q.name: Quantity(q.code, q.unit, q.resolution) for q in table.values()}
+
+
+def stored_entries(store: Store, first: int = 0) -> Iterator[Stored]:
+    """The admission log from a position on, each entry with what its message says."""
+    for logged in store.iterate(first):
+        payload = payload_of(cbor2.loads(logged.data).value[2])
+        kid = cbor2.loads(cbor2.loads(logged.data).value[0])[4]
+        body = payload[7]
+        covers = (body[0], body[1], body[3]) if payload[1] == Kind.GAP else None
+        yield Stored(logged.entry.message_id, kid, payload[1], payload[3], covers)
+
+
+def closed_epochs(store: Store) -> tuple[EpochSummary, ...]:
+    """Every epoch that is settled."""
+    closed = (store.epoch(number) for number in store.epoch_numbers())
+    return tuple(_summary(epoch) for epoch in closed if epoch is not None)
+
+
+def settle_record(
+    folder: Path, record: Record, keys_dir: Path | None = None
+) -> tuple[bytes, bytes]:
+    """Message root and payout root of the network's newest closed epoch, settled anew from a
+    record in this process.
+
+    A fresh gateway on a fresh store, with the keys and the operator events of the network in
+    `folder`, takes every message in the slot of its signature: as in time. An empty record has
+    nothing to settle.
+    """
+    keys = load_keys(folder, keys_dir)
+    events, epoch = _operated(keys)
+    with tempfile.TemporaryDirectory() as scratch:
+        store = SqliteStore.create(Path(scratch) / DATABASE, keys.network_id)
+        gateway = Gateway.open(store, keys)
+        try:
+            early: list[Arrival] = []
+            for slot, group in groupby(record.in_order(), lambda one: one.at_ms // SLOT_MS):
+                now_ms = slot * SLOT_MS
+                while events and events[0][0] <= now_ms:
+                    gateway.append_operator_event(events.pop(0)[1], now_ms)
+                arrivals = early + [Arrival(one.device, one.data) for one in group]
+                judged = zip(arrivals, gateway.deliver(arrivals, now_ms), strict=True)
+                gateway.take_downlinks()
+                # A board holds back what it signed before its hello until that has a receipt.
+                early = [arrival for arrival, (verdict, *_) in judged if verdict in DEFERRED]
+            while gateway.next_close()[0] <= epoch:
+                gateway.advance(gateway.next_close()[1])
+            [settled] = [one for one in closed_epochs(store) if one.epoch == epoch]
+        finally:
+            gateway.close()
+    return settled.message_root, settled.payout_root
+
+
+def _operated(keys: NetworkKeys) -> tuple[list[tuple[int, bytes]], int]:
+    """(time, event) of the network's operator log, and its newest closed epoch."""
+    store = SqliteStore.open(keys.folder / DATABASE, keys.network_id)
+    stored = store.events(0, store.operator_head().length)
+    epoch = store.epoch_numbers()[-1]
+    store.close()
+    return [(cbor2.loads(cbor2.loads(data).value[2])[4], data) for data in stored], epoch
 
 
 def _summary(stored: StoredEpoch) -> EpochSummary:
@@ -288,33 +318,6 @@ def _summary(stored: StoredEpoch) -> EpochSummary:
         payout_root=manifest.payout_root,
         manifest_hash=stored.manifest_hash,
     )
-
-
-class _MortalStore:
-    """The real store, except that the process may die around one commit."""
-
-    def __init__(self, real: SqliteStore) -> None:
-        self.real = real
-        self._dies: str | None = None
-
-    def arm(self, *, before: bool) -> None:
-        self._dies = "before" if before else "after"
-
-    def disarm(self) -> None:
-        self._dies = None
-
-    def abandon(self) -> None:
-        self.real.close()
-
-    def commit(self, batch: Batch) -> None:
-        if self._dies == "before":
-            raise Crashed
-        self.real.commit(batch)
-        if self._dies == "after":
-            raise Crashed
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
 
 
 def _nonce_of(request: bytes) -> bytes | None:

@@ -13,10 +13,22 @@ from functools import partial
 from pathlib import Path
 
 from simulator.board import key_seed
-from simulator.door import EpochSummary, load_quantities
+from simulator.counterpart import Counterpart, Hooks, Target
+from simulator.door import load_quantities
+from simulator.epochs import EpochSummary
+from simulator.in_process import InProcessRun
 from simulator.ledger import Failure
+from simulator.mqtt_run import MqttRun
 from simulator.places import Place, TownTooSmall, lay_out, scoring_cell
-from simulator.run import Progress, Run, RunOptions, StationPlan, place_commitment
+from simulator.run import (
+    Course,
+    Progress,
+    Run,
+    RunOptions,
+    StationPlan,
+    Transport,
+    place_commitment,
+)
 from simulator.scenario import Scenario, ScenarioInvalid
 from simulator.seeds import derive, happens, stream
 from simulator.sensors import NOISE_SD, Sample, WeatherStation
@@ -32,7 +44,7 @@ class FleetReport:
     gateway's store; messages_dropped: those that a full outbox gave up under a signed gap.
     signatures_cut: made in the moment of a power cut, never stored, never sent. rejected: arrivals
     refused for good; deferred: arrivals before their hello was known. failures: broken promises,
-    empty if all is well. replay: the command that repeats the run.
+    empty if all is well. replay: the command that repeats the run. transport: only over MQTT.
     """
 
     scenario: str
@@ -53,6 +65,7 @@ class FleetReport:
     failures: tuple[Failure, ...]
     digest: str
     replay: str
+    transport: Transport | None = None
 
 
 def run_fleet(
@@ -64,64 +77,94 @@ def run_fleet(
     ScenarioInvalid if its stations do not fit into its town; nothing is written then. TaskFailed
     is a bug in the code under test, named by seed and time.
     """
-    source = scenario.source or scenario.name
-    start_ms = scenario.start_ms
     options = RunOptions(
         seed=seed,
         data_dir=data_dir,
-        epoch_zero_ms=start_ms,
-        start_ms=start_ms,
+        epoch_zero_ms=scenario.start_ms,
+        start_ms=scenario.start_ms,
         end_ms=scenario.end_ms,
         faults=scenario.faults,
     )
-    try:
-        plans = plan_stations(scenario, seed)
-    except TownTooSmall as error:
-        raise ScenarioInvalid(f"{source}: {error}") from error
-    run = Run(options, plans, progress)
+    run = InProcessRun(options, plan_stations(scenario, seed), progress)
     run.execute()
-    replay = f"cairn fleet run --scenario {shlex.quote(source)} --seed {seed}"
-    return report_of(run, scenario.name, replay)
+    return report_of(run, scenario.name, replay_command(scenario, seed))
+
+
+def run_fleet_over_mqtt(
+    scenario: Scenario,
+    seed: int,
+    home: tuple[Target, Counterpart],
+    hooks: Hooks,
+    progress: Progress | None = None,
+) -> FleetReport:
+    """Run a scenario against a gateway elsewhere, on its driven clock.
+
+    progress as in run_fleet, told every slot. FleetHalted if gateway or broker stay away.
+    """
+    course = Course(
+        seed=seed,
+        start_ms=scenario.start_ms,
+        end_ms=scenario.end_ms,
+        faults=scenario.faults,
+    )
+    plans = plan_stations(scenario, seed)
+    replay = f"{replay_command(scenario, seed)} --broker {shlex.quote(home[0].url)}"
+    return execute_over_mqtt(MqttRun(course, plans, home, hooks, progress), scenario.name, replay)
+
+
+def execute_over_mqtt(run: MqttRun, name: str, replay: str) -> FleetReport:
+    """Carry out a run over MQTT and sum it up; its sockets are closed however it ends."""
+    try:
+        run.execute()
+        return report_of(run, name, replay)
+    finally:
+        run.close()
+
+
+def replay_command(scenario: Scenario, seed: int) -> str:
+    """What repeats a run."""
+    source = scenario.source or scenario.name
+    return f"cairn fleet run --scenario {shlex.quote(source)} --seed {seed}"
 
 
 def report_of(run: Run, name: str, replay: str) -> FleetReport:
-    """Sum up a finished run and close its gateway."""
-    door, counts = run.door, run.counts
-    epochs = door.epochs()
-    failures = [*run.failures, *_not_conserved(epochs)]
+    """Sum up a finished run and let go of its gateway."""
+    tally, counts = run.tally(), run.counts
+    failures = [*run.failures, *_not_conserved(tally.epochs, tally.carry_before)]
     numbers = (
         len(run.plans),
         counts.signed,
         counts.durable,
         counts.dropped,
         counts.cut,
-        door.rejected,
-        door.duplicates,
+        tally.rejected,
+        tally.duplicates,
         run.resends,
-        door.crashes,
+        tally.gateway_crashes,
         run.board_restarts,
     )
     report = FleetReport(
         scenario=name,
-        seed=run.options.seed,
+        seed=run.course.seed,
         stations=len(run.plans),
         messages_signed=counts.signed,
         messages_durable=counts.durable,
         messages_dropped=counts.dropped,
         signatures_cut=counts.cut,
-        rejected=door.rejected,
-        deferred=door.deferred,
-        corruptions=door.corrupted_delivered,
-        duplicates=door.duplicates,
+        rejected=tally.rejected,
+        deferred=tally.deferred,
+        corruptions=tally.corruptions,
+        duplicates=tally.duplicates,
         resends=run.resends,
-        gateway_crashes=door.crashes,
+        gateway_crashes=tally.gateway_crashes,
         board_restarts=run.board_restarts,
-        epochs=epochs,
+        epochs=tally.epochs,
         failures=tuple(failures),
-        digest=_digest(epochs, numbers),
+        digest=_digest(tally.epochs, numbers),
         replay=replay,
+        transport=tally.transport,
     )
-    door.close()
+    run.close()
     return report
 
 
@@ -132,9 +175,8 @@ def _digest(epochs: tuple[EpochSummary, ...], numbers: tuple[int, ...]) -> str:
     return digest.hexdigest()
 
 
-def _not_conserved(epochs: tuple[EpochSummary, ...]) -> list[Failure]:
+def _not_conserved(epochs: tuple[EpochSummary, ...], carry: int) -> list[Failure]:
     failures = []
-    carry = 0
     for epoch in epochs:
         whole = epoch.emission + epoch.carry_before == epoch.paid + epoch.carry_after
         if not whole or epoch.carry_before != carry or epoch.paid != epoch.paid_rows:
@@ -144,9 +186,16 @@ def _not_conserved(epochs: tuple[EpochSummary, ...]) -> list[Failure]:
 
 
 def plan_stations(scenario: Scenario, seed: int) -> list[StationPlan]:
-    """Decide everything about every station; draws depend on the seed and the index alone."""
+    """Decide everything about every station; draws depend on the seed and the index alone.
+
+    ScenarioInvalid if the stations do not fit into the town.
+    """
     fleet = scenario.fleet
-    places = lay_out(stream(seed, "places"), scenario.town, fleet.stations, fleet.close_stations)
+    generator = stream(seed, "places")
+    try:
+        places = lay_out(generator, scenario.town, fleet.stations, fleet.close_stations)
+    except TownTooSmall as error:
+        raise ScenarioInvalid(f"{scenario.source or scenario.name}: {error}") from error
     field = Weather(
         seed,
         [place.lat_deg for place in places],

@@ -73,14 +73,17 @@ class Ledger:
     def open_account(self, device: bytes, name: str) -> None:
         self._accounts[device] = Account(name)
 
-    def signed(self, device: bytes, to_be_signed: bytes) -> None:
-        """Note a message in the moment of its signature; to_be_signed is a Sig_structure."""
+    def signed(self, device: bytes, to_be_signed: bytes) -> int:
+        """Note a message in the moment of its signature, and return its seq; to_be_signed is a
+        Sig_structure.
+        """
         account = self._accounts[device]
-        seq = payload_of(cbor2.loads(to_be_signed)[3])[3]
+        seq: int = payload_of(cbor2.loads(to_be_signed)[3])[3]
         self.signed_count += 1
         if seq in account.signed:
             account.reused.append(seq)
         account.signed[seq] = hashlib.sha256(to_be_signed).digest()
+        return seq
 
     def receipted(self, device: bytes, receipt: bytes) -> None:
         """Note a receipt (COSE_Sign1 bytes) that leaves the gateway."""

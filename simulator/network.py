@@ -88,6 +88,10 @@ class Network:
         generator = stream(self.seed, "partitions")
         self._partitions = [self._draw(generator) for _ in range(self.faults.partitions)]
 
+    @property
+    def partitions(self) -> tuple[Partition, ...]:
+        return tuple(self._partitions)
+
     def heal(self) -> None:
         """No new faults from now on; what is under way still arrives."""
         self._healed = True

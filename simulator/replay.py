@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import math
 import shlex
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 from simulator.board import key_seed
+from simulator.counterpart import Counterpart, Hooks, Target
 from simulator.door import load_quantities
-from simulator.fleet import FleetReport, report_of
+from simulator.fleet import FleetReport, execute_over_mqtt, report_of
+from simulator.in_process import InProcessRun
+from simulator.mqtt_run import MqttRun
 from simulator.network import Faults
 from simulator.places import scoring_cell
 from simulator.recorded import (
@@ -24,7 +28,7 @@ from simulator.recorded import (
     RecordedStation,
     read_csv,
 )
-from simulator.run import Progress, Run, RunOptions, StationPlan, place_commitment
+from simulator.run import Course, Progress, RunOptions, StationPlan, place_commitment
 from simulator.seeds import derive
 from simulator.sensors import Sample
 from simulator.weather import DAY_MS
@@ -36,32 +40,74 @@ HEAD_START_MS = 300_000
 SAMPLES_PER_MESSAGE = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A CSV's stations and the days that they fill."""
+
+    path: Path
+    plans: list[StationPlan]
+    start_ms: int
+    end_ms: int
+
+    @property
+    def command(self) -> str:
+        return f"cairn fleet replay --csv {shlex.quote(str(self.path))}"
+
+    def course(self, seed: int) -> Course:
+        return Course(seed=seed, start_ms=self.start_ms, end_ms=self.end_ms, faults=Faults())
+
+
+def plan_replay(csv_path: Path, seed: int = 1) -> Replay:
+    """Read a CSV. CsvInvalid names a mistake in it; OSError if it cannot be read."""
+    with csv_path.open(encoding="utf-8", newline="") as lines:
+        stations = read_csv(lines, load_quantities())
+    plans = [_plan(station, seed) for station in stations]
+    last_ms = max(station.times_ms[-1] for station in stations)
+    return Replay(
+        csv_path,
+        plans,
+        start_ms=min(plan.power_on_ms for plan in plans),
+        end_ms=(last_ms // DAY_MS + 1) * DAY_MS,
+    )
+
+
 def run_replay(
     csv_path: Path, data_dir: Path, progress: Progress | None = None, seed: int = 1
 ) -> FleetReport:
     """Sign and send a CSV's readings to a new network in `data_dir`, to the close of its days.
 
-    progress(virtual ms done, virtual ms in all). CsvInvalid names a mistake in the file before
-    anything is written; OSError if it cannot be read.
+    progress(virtual ms done, virtual ms in all). Raises as plan_replay does, before anything is
+    written.
     """
-    with csv_path.open(encoding="utf-8", newline="") as lines:
-        stations = read_csv(lines, load_quantities())
-    plans = [_plan(station, seed) for station in stations]
-    first_ms = min(plan.power_on_ms for plan in plans)
-    last_ms = max(station.times_ms[-1] for station in stations)
+    replay = plan_replay(csv_path, seed)
     options = RunOptions(
         seed=seed,
         data_dir=data_dir,
-        epoch_zero_ms=first_ms // DAY_MS * DAY_MS,
-        start_ms=first_ms,
-        end_ms=(last_ms // DAY_MS + 1) * DAY_MS,
+        epoch_zero_ms=replay.start_ms // DAY_MS * DAY_MS,
+        start_ms=replay.start_ms,
+        end_ms=replay.end_ms,
         faults=Faults(),
     )
-    span_ms = options.end_ms - options.start_ms
+    span_ms = replay.end_ms - replay.start_ms
     show = progress or (lambda _done_ms, _span_ms: None)
-    run = Run(options, plans, lambda done_ms, _signed: show(min(done_ms, span_ms), span_ms))
+    run = InProcessRun(
+        options, replay.plans, lambda done_ms, _signed: show(min(done_ms, span_ms), span_ms)
+    )
     run.execute()
-    return report_of(run, csv_path.name, f"cairn fleet replay --csv {shlex.quote(str(csv_path))}")
+    return report_of(run, csv_path.name, replay.command)
+
+
+def run_replay_over_mqtt(
+    replay: Replay,
+    seed: int,
+    home: tuple[Target, Counterpart],
+    hooks: Hooks,
+    progress: Progress | None = None,
+) -> FleetReport:
+    """The same against a gateway elsewhere, on its driven clock; as run_fleet_over_mqtt."""
+    run = MqttRun(replay.course(seed), replay.plans, home, hooks, progress)
+    command = f"{replay.command} --broker {shlex.quote(home[0].url)}"
+    return execute_over_mqtt(run, replay.path.name, command)
 
 
 def _plan(station: RecordedStation, seed: int) -> StationPlan:

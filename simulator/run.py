@@ -1,47 +1,42 @@
-"""One run: real firmware nodes on simulated boards, a faulty network, and a gateway behind a door.
+"""What every run of a fleet has in common, whichever way its messages take to the gateway.
 
-It starts everything, injects the faults that need a hand on the hardware (power cuts, gateway
-crashes), lets the network heal, demands progress, and closes the epochs. It does not know where
-the stations' readings come from.
+It boots real firmware nodes on simulated boards, keeps the ledger, cuts power, lets the network
+heal, demands progress and compares what was signed with what is stored. Links, the passing of
+time and the gateway belong to `in_process.py` and `mqtt_run.py`. It does not know where the
+stations' readings come from.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cairn import chain
 from cairn.boards import base
 from cairn.config import Config
 from cairn.node import Node
+from nacl.bindings import crypto_sign_seed_keypair
 
-from simulator.board import (
-    RESET_POWER_ON,
-    RESET_SOFTWARE,
-    ResponseStream,
-    SimulatedBoard,
-    device_id,
-)
-from simulator.door import Door
-from simulator.ledger import Counts, Failure, Ledger
-from simulator.link import DirectLink
+from simulator.board import RESET_POWER_ON, RESET_SOFTWARE, SimulatedBoard, device_id, device_name
+from simulator.epochs import EpochSummary
+from simulator.ledger import Counts, Failure, Ledger, Stored
 from simulator.network import Faults, Network
+from simulator.record import Record
 from simulator.seeds import happens, stream
 from simulator.sensors import Sampler
 from simulator.weather import DAY_MS, HOUR_MS
 from simulator.world import World
 
 MINUTE_MS = 60_000
-PROGRESS_STEP_MS = 10 * MINUTE_MS
 # After the faults stop, this long may pass until every message has its receipt: a board sends
 # again after two reporting intervals, and may notice that only with its next status. Less than
 # an epoch waits before it closes.
 DRAIN_MS_MAX = 170 * MINUTE_MS
-TIME_HOST = "gateway.invalid"
-CONNECT_MS_MAX = 100
 ARMED_CALLS_MAX = 6
 
 Progress = Callable[[int, int], None]
@@ -74,67 +69,157 @@ class StationPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class RunOptions:
+class Course:
     """What is common to all stations. `days` whole days are measured from start_ms on."""
 
     seed: int
-    data_dir: Path
-    epoch_zero_ms: int
     start_ms: int
     end_ms: int
     faults: Faults
 
 
-class Run:
-    """Make one, call `execute` once, and read the rest."""
+@dataclass(frozen=True, slots=True)
+class RunOptions(Course):
+    """A course in a new network in data_dir."""
+
+    data_dir: Path
+    epoch_zero_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """What a run over MQTT says of its connections. stalled_slots: those that ended although a
+    message that was handed over had no receipt. pauses: how often time stood still because the
+    gateway, its broker or a connection was away. crashes_left_out: those of the scenario, if
+    nobody was there who could kill the gateway.
+    """
+
+    broker: str
+    slots: int
+    stalled_slots: int
+    reconnects: int
+    pauses: int
+    crashes_left_out: int
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What happened at the gateway and on the way to it; FleetReport says what each one means.
+
+    carry_before: what the network had kept for later days when the run began.
+    """
+
+    rejected: int
+    deferred: int
+    corruptions: int
+    duplicates: int
+    gateway_crashes: int
+    epochs: tuple[EpochSummary, ...]
+    carry_before: int = 0
+    transport: Transport | None = None
+
+
+class Run(ABC):
+    """Make one, call `execute` once, read the rest, and `close` it."""
 
     def __init__(
-        self, options: RunOptions, plans: list[StationPlan], progress: Progress | None = None
+        self,
+        course: Course,
+        plans: list[StationPlan],
+        progress: Progress | None = None,
     ) -> None:
-        self.options = options
+        self.course = course
         self.plans = plans
-        self.world = World(options.start_ms, options.seed)
+        self.world = World(course.start_ms, course.seed)
         self.network = Network(
-            options.faults, options.seed, options.start_ms, options.end_ms, len(plans)
+            course.faults, course.seed, course.start_ms, course.end_ms, len(plans)
         )
         self.ledger = Ledger()
-        self.door = Door(self.world, options.data_dir, options.epoch_zero_ms, self._downlink)
         self.board_restarts = 0
         self.resends = 0
         self.counts = Counts(0, 0, 0, 0)
         self.failures: list[Failure] = []
+        self.record: Record | None = None
         self._progress = progress or (lambda _ms, _messages: None)
-        self._links: dict[int, DirectLink] = {}
-        self._retained: dict[int, bytes] = {}
-        self._published = 0
-        self._healed = False
         self._boards = [self._make_board(index, plan) for index, plan in enumerate(plans)]
         self._devices = [device_id(board.public_key()) for board in self._boards]
+        self._configs: list[Config] = []
         self._index = {device: index for index, device in enumerate(self._devices)}
-        self._configs = [self._config(plan) for plan in plans]
 
     def execute(self) -> None:
         """Run to the close of the last day. TaskFailed is a bug, named by seed and time."""
+        self._begin()
         for index, plan in enumerate(self.plans):
             self.ledger.open_account(self._devices[index], plan.name)
-            self.door.admit_sender(self._devices[index], index)
+            self._configs.append(self._config(index))
             chain.create(self._boards[index].fs)
             self.world.call_at(plan.power_on_ms, partial(self._boot, index, RESET_POWER_ON))
-        for index, plan in enumerate(self.plans):
-            if plan.anchored:
-                self.door.anchor(self._devices[index])
         self._plan_crashes()
         self._plan_power_cuts()
-        self._run_to(self.options.end_ms)
+        self._run_to(self.course.end_ms)
         self._heal()
         self._drain()
         for board in self._boards:
             board.power_off()
-        self._close()
-        self._check()
+        self._close_epochs()
+        self.counts, broken = self.ledger.compare(self._stored())
+        self.failures += broken
+        self.resends = self._published() - self.counts.signed
+        self.failures += self._check_refusals()
 
     def device(self, index: int) -> bytes:
         return self._devices[index]
+
+    @abstractmethod
+    def tally(self) -> Tally:
+        """What happened at the gateway."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the gateway."""
+
+    # ---- what the way to the gateway decides
+
+    @abstractmethod
+    def _config(self, index: int) -> Config:
+        """What station `index` is provisioned with."""
+
+    @abstractmethod
+    def _make_link(self, index: int) -> base.Link:
+        """A new boot's way to the gateway."""
+
+    @abstractmethod
+    async def _connect(self, index: int, host: str, port: int) -> base.Stream:
+        """Where a board's own streams lead."""
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Prepare network and gateway; the world has not moved yet."""
+
+    @abstractmethod
+    def _plan_crashes(self) -> None:
+        """Let the gateway die at the minutes that the faults name."""
+
+    @abstractmethod
+    def _run_to(self, until_ms: int) -> None:
+        """Let virtual time pass."""
+
+    @abstractmethod
+    def _close_epochs(self) -> None:
+        """Let time jump from close to close."""
+
+    @abstractmethod
+    def _stored(self) -> Iterable[Stored]:
+        """What the gateway made durable of this run."""
+
+    @abstractmethod
+    def _published(self) -> int:
+        """How often links were asked to publish."""
+
+    @abstractmethod
+    def _check_refusals(self) -> list[Failure]:
+        """Whether the gateway refused what is damaged, and that alone."""
 
     # ---- boards
 
@@ -152,37 +237,20 @@ class Run:
             on_restart=self._restarted,
         )
 
-    def _config(self, plan: StationPlan) -> Config:
-        return Config(
-            genesis=self.door.genesis,
-            quantities=plan.quantities,
-            sample_interval_ms=plan.sample_interval_ms,
-            samples_per_message=plan.samples_per_message,
-            status_interval_ms=plan.status_interval_ms,
-            scoring_cell=plan.scoring_cell,
-            place_commitment=plan.place_commitment,
-            owner=plan.owner,
-            time_host=TIME_HOST,
-            outbox_bytes_max=plan.outbox_bytes_max,
-        )
-
     def _boot(self, index: int, reset_cause: int) -> None:
         board = self._boards[index]
         if board.group.alive:
             return
         board.power_on(reset_cause)
-        self._published += self._links[index].published if index in self._links else 0
-        link = DirectLink(self.world, self.network, index, self.door.is_up, self.door.arrive)
-        self._links[index] = link
         if board.boots > 1:
             self.board_restarts += 1
-        if index in self._retained:
-            link.deliver("down/receipt", self._retained[index])
-        node = Node(board, link, self._configs[index])
+        node = Node(board, self._make_link(index), self._configs[index])
         self.world.spawn(node.run(), board.group)
 
     def _signed(self, index: int, to_be_signed: bytes) -> None:
-        self.ledger.signed(self._devices[index], to_be_signed)
+        seq = self.ledger.signed(self._devices[index], to_be_signed)
+        if self.record is not None:
+            self.record.signed(self._devices[index], seq, self.world.now_ms)
 
     def _restarted(self, index: int, reason: str) -> None:
         cut = reason == "power cut"
@@ -191,52 +259,21 @@ class Run:
         self.world.call_at(self.world.now_ms + off_ms, partial(self._boot, index, cause))
 
     def _off_ms(self, index: int) -> int:
-        generator = stream(self.options.seed, "off", index, self._boards[index].boots)
-        return generator.randrange(1_000, self.options.faults.power_off_s * 1_000 + 1_001)
-
-    # ---- network and gateway
-
-    async def _connect(self, index: int, host: str, port: int) -> base.Stream:
-        link = self._links[index]
-        if host != TIME_HOST or port != 80 or link.state() != "up":
-            raise OSError("host unreachable")
-        generator = stream(self.options.seed, "connect", index, self.world.now_ms)
-        there_ms, back_ms = (generator.randrange(1, CONNECT_MS_MAX) for _ in range(2))
-        if self.plans[index].wakes_ms:
-            back_ms = there_ms  # the half round trip is then the truth
-        return ResponseStream(self.door.respond, there_ms, back_ms)
-
-    def _downlink(self, device: bytes | None, tail: str, data: bytes) -> None:
-        if device is None:
-            for link in self._links.values():
-                link.deliver(f"all/{tail}", data)
-            return
-        index = self._index[device]
-        if tail == "receipt":
-            self.ledger.receipted(device, data)
-            self._retained[index] = data
-        if index in self._links:
-            self._links[index].deliver(f"down/{tail}", data)
+        generator = stream(self.course.seed, "off", index, self._boards[index].boots)
+        return generator.randrange(1_000, self.course.faults.power_off_s * 1_000 + 1_001)
 
     # ---- faults
 
-    def _plan_crashes(self) -> None:
-        faults = self.options.faults
-        for minute in faults.gateway_crash_minutes:
-            at_ms = self.options.start_ms + minute * MINUTE_MS
-            down_ms = faults.gateway_down_s * 1_000
-            self.world.call_at(at_ms, partial(self.door.crash_in_next_batch, down_ms))
-
     def _plan_power_cuts(self) -> None:
-        options = self.options
-        earliest_ms = options.start_ms + options.faults.from_minute * MINUTE_MS
+        course = self.course
+        earliest_ms = course.start_ms + course.faults.from_minute * MINUTE_MS
         for index in range(len(self.plans)):
-            generator = stream(options.seed, "power", index)
-            for day_ms in range(options.start_ms, options.end_ms, DAY_MS):
+            generator = stream(course.seed, "power", index)
+            for day_ms in range(course.start_ms, course.end_ms, DAY_MS):
                 at_ms = day_ms + generator.randrange(DAY_MS)
                 calls = generator.randrange(2 * ARMED_CALLS_MAX) - ARMED_CALLS_MAX
-                cuts = happens(generator, options.faults.power_cut_ppm_per_day)
-                if cuts and earliest_ms <= at_ms < options.end_ms:
+                cuts = happens(generator, course.faults.power_cut_ppm_per_day)
+                if cuts and earliest_ms <= at_ms < course.end_ms:
                     self.world.call_at(at_ms, partial(self._cut_power, index, calls))
 
     def _cut_power(self, index: int, calls: int) -> None:
@@ -250,15 +287,8 @@ class Run:
 
     # ---- the course of a run
 
-    def _run_to(self, until_ms: int) -> None:
-        while self.world.now_ms < until_ms:
-            self.world.run(min(self.world.now_ms + PROGRESS_STEP_MS, until_ms))
-            self._progress(self.world.now_ms - self.options.start_ms, self.ledger.signed_count)
-
     def _heal(self) -> None:
-        self._healed = True
         self.network.heal()
-        self.door.disarm()
         for board in self._boards:
             board.fs.disarm()
 
@@ -274,38 +304,30 @@ class Run:
             for name, seq in self.ledger.unreceipted()
         ]
 
-    def _close(self) -> None:
-        # In flight is at most what a board sent in its last moment.
-        self.world.run(self.world.now_ms + MINUTE_MS)
-        while (close_ms := self.door.next_close_ms()) <= self.options.end_ms + DAY_MS // 2:
-            self.world.run(close_ms)
-            self.door.advance()
 
-    def _check(self) -> None:
-        self.counts, broken = self.ledger.compare(self.door.stored())
-        self.failures += broken
-        links = self._links.values()
-        published = self._published + sum(link.published for link in links)
-        self.resends = published - self.counts.signed
-        self.failures += self._check_refusals()
+def station_config(
+    plan: StationPlan, genesis: bytes, time_host: str | None, **broker: Any
+) -> Config:
+    """What a station is provisioned with; `broker` names the fields that say how to reach one."""
+    return Config(
+        genesis=genesis,
+        quantities=plan.quantities,
+        sample_interval_ms=plan.sample_interval_ms,
+        samples_per_message=plan.samples_per_message,
+        status_interval_ms=plan.status_interval_ms,
+        scoring_cell=plan.scoring_cell,
+        place_commitment=plan.place_commitment,
+        owner=plan.owner,
+        time_host=time_host,
+        outbox_bytes_max=plan.outbox_bytes_max,
+        **broker,
+    )
 
-    def _check_refusals(self) -> list[Failure]:
-        door = self.door
-        failures = []
-        if door.corrupted_held:
-            failures.append(
-                Failure("damage is refused", f"{door.corrupted_held} damaged messages were taken")
-            )
-        refusable = door.corrupted_delivered - door.corrupted_deferred
-        if door.rejected != refusable:
-            tally = {verdict.name.lower(): n for verdict, n in sorted(door.verdicts.items())}
-            failures.append(
-                Failure(
-                    "only damage is refused",
-                    f"{door.rejected} rejected, {refusable} damaged; verdicts {tally}",
-                )
-            )
-        return failures
+
+def device_of_plan(plan: StationPlan) -> str:
+    """The device id, as topics spell it, of the board that this plan becomes."""
+    public_key, _ = crypto_sign_seed_keypair(plan.key_seed)
+    return device_name(device_id(public_key))
 
 
 def place_commitment(salt: bytes, lat_deg: float, lon_deg: float) -> bytes:

@@ -175,6 +175,13 @@ class World:
     def sleep(self, duration_ms: int) -> Awaitable[None]:
         return Sleep(max(duration_ms, 0))
 
+    def next_ms(self) -> int | None:
+        """No event comes before this time; None: none at all."""
+        heap = self._heap
+        while heap and heap[0][2] is not None and heap[0][2].turn != heap[0][3]:
+            heappop(heap)
+        return heap[0][0] if heap else None
+
     def run(self, until_ms: int) -> None:
         """Run every event up to and including until_ms, which is then the time."""
         heap = self._heap

@@ -130,10 +130,10 @@ def deliver_once(gateway, messages, now_ms):
     refused = []
     for first in range(0, len(messages), 16):
         batch = tuple(Arrival(None, data) for data in messages[first : first + 16])
-        verdicts = gateway.survive(lambda one, batch=batch: one.deliver(batch, now_ms))
-        for arrival, verdict in zip(batch, verdicts, strict=True):
-            assert verdict in {Verdict.OK, Verdict.DUPLICATE, Verdict.UNREGISTERED}
-            if verdict is Verdict.UNREGISTERED:
+        judged = gateway.survive(lambda one, batch=batch: one.deliver(batch, now_ms))
+        for arrival, one in zip(batch, judged, strict=True):
+            assert one.verdict in {Verdict.OK, Verdict.DUPLICATE, Verdict.UNREGISTERED}
+            if one.verdict is Verdict.UNREGISTERED:
                 refused.append(arrival.data)
     return refused
 

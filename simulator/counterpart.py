@@ -1,0 +1,99 @@
+"""What a run over MQTT must know of the network whose gateway runs in another process.
+
+The command line implements Counterpart over that network's data directory; the simulator itself
+asks for nothing more of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from simulator.control import Address
+from simulator.epochs import EpochSummary
+from simulator.ledger import Stored
+from simulator.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The broker: as it is named to people, and where it listens."""
+
+    url: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """What the gateway did not take since the run began. named: by verdict, for people.
+
+    deferred: from devices that were not registered yet.
+    """
+
+    rejected: int
+    deferred: int
+    duplicates: int
+    named: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the caller of a run does for it.
+
+    crash: kills the gateway and starts it again. anchor: has an operator anchor these devices.
+    record: where every signed message goes.
+    """
+
+    anchor: Callable[[list[bytes]], None]
+    crash: Callable[[], None] | None = None
+    record: Record | None = None
+
+
+class FleetHalted(Exception):  # noqa: N818 - says what happened
+    """A run that cannot go on: what happened, why, and what to do."""
+
+    def __init__(self, what: str, why: str, do: str) -> None:
+        super().__init__(f"{what} {why} {do}")
+        self.what = what
+        self.why = why
+        self.do = do
+
+
+class Counterpart(Protocol):
+    """The network and its operator, from the run's begin on."""
+
+    @property
+    def genesis(self) -> bytes: ...
+
+    @property
+    def network_id(self) -> bytes: ...
+
+    def operator_login(self) -> tuple[str, str]:
+        """Client id and password of the operator's next signed login."""
+
+    def password_of(self, user: str) -> str | None:
+        """A user's password at an external broker; None if the network has no secret for one."""
+
+    def is_up(self) -> bool:
+        """Whether the gateway's process lives."""
+
+    def anchored(self) -> frozenset[bytes]:
+        """Devices that an operator has anchored."""
+
+    def stored(self) -> Iterable[Stored]:
+        """What was admitted since the run began."""
+
+    def refusals(self) -> Refusals: ...
+
+    def epochs(self) -> tuple[EpochSummary, ...]:
+        """Every epoch that was closed since the run began."""
+
+    @property
+    def carry_before(self) -> int:
+        """What the network had kept for later days when the run began."""
+
+    def next_close_ms(self) -> int:
+        """When the next epoch closes, in protocol time."""
+
+    def close(self) -> None: ...

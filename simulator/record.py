@@ -1,0 +1,56 @@
+"""The fleet's own record of what it signed: exact bytes, from which anybody can settle again.
+
+A message enters when a board signs it and counts once it was offered to a link; what a power cut
+kept from the flash never was. It knows neither gateways nor files of a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import cbor2
+
+
+class Recorded(NamedTuple):
+    """One signed message, and the virtual time of its signature."""
+
+    at_ms: int
+    device: bytes
+    seq: int
+    data: bytes
+
+
+class Record:
+    """Every signed message of a run by (device, seq)."""
+
+    def __init__(self) -> None:
+        self.messages: dict[tuple[bytes, int], Recorded] = {}
+        self._signed_ms: dict[tuple[bytes, int], int] = {}
+
+    def signed(self, device: bytes, seq: int, at_ms: int) -> None:
+        self._signed_ms[device, seq] = at_ms
+
+    def offered(self, device: bytes, seq: int, data: bytes) -> None:
+        """Note a message that a board hands to its link, at first or again."""
+        key = device, seq
+        if key not in self.messages:
+            self.messages[key] = Recorded(self._signed_ms.pop(key), device, seq, data)
+
+    def in_order(self) -> Iterator[Recorded]:
+        """By the time of the signature; one device's messages ascend."""
+        return iter(sorted(self.messages.values()))
+
+    def save(self, path: Path) -> None:
+        """Write a CBOR array of [at_ms, device, seq, message]."""
+        path.write_bytes(cbor2.dumps([list(one) for one in self.in_order()]))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        record = cls()
+        for fields in cbor2.loads(path.read_bytes()):
+            one = Recorded(*fields)
+            record.messages[one.device, one.seq] = one
+        return record
