@@ -6,7 +6,21 @@ from typing import Any
 
 import click
 
-from gateway.cli import audit, bench, claim, config, demo, epoch, explain, export, fleet, network
+from gateway.cli import (
+    audit,
+    bench,
+    broker,
+    claim,
+    config,
+    demo,
+    epoch,
+    explain,
+    export,
+    fleet,
+    gateway,
+    network,
+    station,
+)
 from gateway.cli.faults import as_fault, exit_code
 from gateway.cli.output import print_fault
 
@@ -73,6 +87,9 @@ for _verb in (
     explain.explain,
     claim.claim,
     network.network,
+    broker.broker,
+    gateway.gateway,
+    station.station,
     config.config,
     bench.bench,
 ):

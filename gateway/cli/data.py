@@ -8,6 +8,7 @@ from pathlib import Path
 from gateway.cli.options import load_settings
 from gateway.shell.errors import Code, OperatorFault
 from gateway.shell.network import DATABASE, Network, NetworkKeys, load_keys, load_network
+from gateway.shell.published import stored_epoch
 from gateway.shell.settings import Loaded
 from gateway.shell.store.base import Store, StoredEpoch
 from gateway.shell.store.sqlite import SqliteStore
@@ -44,19 +45,6 @@ def opened(data_dir: Path | None) -> Iterator[Data]:
         store.close()
 
 
-def stored_epoch(store: Store, number: int) -> StoredEpoch:
-    """A closed epoch, or an OperatorFault that lists those there are."""
-    stored = store.epoch(number)
-    if stored is None:
-        raise OperatorFault(
-            f"Epoch {number} is not closed here.",
-            _closed_here(store.epoch_numbers()),
-            "`cairn epoch list` shows them; `cairn epoch close` closes what is due.",
-            Code.EPOCH_MISSING,
-        )
-    return stored
-
-
 def last_epoch(store: Store) -> StoredEpoch:
     """The newest closed epoch, or an OperatorFault if there is none."""
     numbers = store.epoch_numbers()
@@ -68,9 +56,3 @@ def last_epoch(store: Store) -> StoredEpoch:
             Code.EPOCH_MISSING,
         )
     return stored_epoch(store, numbers[-1])
-
-
-def _closed_here(numbers: tuple[int, ...]) -> str:
-    if not numbers:
-        return "No epoch is closed here yet."
-    return f"Closed are {numbers[0]} to {numbers[-1]}."

@@ -1,5 +1,6 @@
 """`cairn demo`: the whole loop once, on this machine, and what to try next."""
 
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +21,12 @@ each counts 2 %, and all of them together get at most a twentieth of the pool.""
 
 
 @click.command()
-@click.option("--once", is_flag=True, expose_value=False, help="One epoch. So far the only way.")
+@click.option("--once", is_flag=True, help="Stop when all is done, instead of serving the API.")
 @click.option("--seed", type=click.IntRange(0), default=DEFAULT_SEED, show_default=True)
 @click.option(
     "--in-process",
     is_flag=True,
-    expose_value=False,
-    help="Run stations and gateway in this process. So far the only way.",
+    help="Run stations and gateway in this process, without MQTT: bit-identical for a seed.",
 )
 @click.option(
     "--data",
@@ -38,26 +38,47 @@ each counts 2 %, and all of them together get at most a twentieth of the pool.""
 )
 @json_option
 @click.pass_context
-def demo(ctx: click.Context, seed: int, data_dir: Path, as_json: bool) -> None:
-    """Run 100 stations for a day, pay them, and have a stranger's process check the sums."""
+def demo(
+    ctx: click.Context, *, once: bool, seed: int, in_process: bool, data_dir: Path, as_json: bool
+) -> None:
+    """Run 100 stations for a day over MQTT, pay them, and have a stranger's process check it.
+
+    The gateway is a process of its own, and is killed once on the way. Afterwards its API stays
+    up until Ctrl-C.
+    """
     from gateway.cli.demo_checks import problems
-    from gateway.cli.demo_run import header, run_demo
+    from gateway.cli.demo_run import demonstration, header
 
     if not as_json:
-        click.echo(header(seed))
+        click.echo(header(seed, in_process=in_process))
     started_s = time.monotonic()
-    result = run_demo(seed, data_dir)
-    elapsed_s = time.monotonic() - started_s
-    found = problems(result.facts())
-    if as_json:
-        emit_json(demo_json(result, found))
-    else:
-        _print(result, data_dir, elapsed_s)
-    for problem in found:
-        click.echo(f"problem: {problem}", err=True)
-    if found:
-        click.echo(f"run it again: cairn demo --seed {seed}", err=True)
+    with demonstration(seed, data_dir, in_process=in_process) as result:
+        elapsed_s = time.monotonic() - started_s
+        found = problems(result.facts())
+        if as_json:
+            emit_json(demo_json(result, found))
+        else:
+            _print(result, data_dir, elapsed_s)
+        for problem in found:
+            click.echo(f"problem: {problem}", err=True)
+        if found:
+            option = " --in-process" if in_process else ""
+            click.echo(f"run it again: cairn demo --seed {seed}{option}", err=True)
+        if not found and not once and result.api is not None:
+            _serve(result.api, as_json)
     ctx.exit(FOUND if found else 0)
+
+
+def _serve(api: str, as_json: bool) -> None:
+    """Leave the gateway up until somebody has seen enough."""
+    if not as_json:
+        click.echo("\nThe gateway is still up, until Ctrl-C:")
+        for path in ("/v1/stations", "/v1/epochs", "/ready", "/metrics", "/docs"):
+            click.echo(f"  {api}{path}")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        click.echo("stopping the gateway", err=True)
 
 
 def demo_json(result: "Demo", found: list[str]) -> dict[str, Any]:
@@ -71,6 +92,7 @@ def demo_json(result: "Demo", found: list[str]) -> dict[str, Any]:
         "signatures_cut": report.signatures_cut,
         "rejected": report.rejected,
         "corruptions": report.corruptions,
+        "gateway_kills": result.kills,
         "epoch": result.manifest.epoch,
         "pool": str(totals.emission),
         "paid": str(totals.paid),
@@ -80,6 +102,10 @@ def demo_json(result: "Demo", found: list[str]) -> dict[str, Any]:
         "audit": {"ok": result.audit["ok"], "root": result.audit["root"]},
         "digest": report.digest,
         "seed": report.seed,
+        "simulated": True,
+        "transport": "in-process" if result.mqtt is None else "mqtt",
+        "mqtt": result.mqtt,
+        "api": result.api,
         "bundle": str(result.bundle),
         "problems": found,
     }
@@ -95,12 +121,13 @@ def _print(result: "Demo", data_dir: Path, elapsed_s: float) -> None:
     print_stations(result.stations)
     print_facts(
         [
-            ("stations", str(report.stations)),
+            ("stations", f"{report.stations}, simulated"),
             ("messages signed", str(report.messages_signed)),
             ("messages durable", str(report.messages_durable)),
             ("dropped by boards", _under_gaps(report.messages_dropped)),
             ("cut by power", f"{report.signatures_cut} before they were stored: never sent"),
             ("rejected", f"{report.rejected} of {report.corruptions} corrupted on the way"),
+            ("gateway kills", _kills_words(result)),
             ("pool", f"{pool} tokens"),
             ("paid", f"{paid} tokens"),
             ("carry", f"{carry} tokens, kept for later days"),
@@ -119,6 +146,12 @@ def _under_gaps(dropped: int) -> str:
     return f"{dropped}, each under a signed gap" if dropped else "0"
 
 
+def _kills_words(result: "Demo") -> str:
+    if result.mqtt is None:
+        return f"{result.kills}, inside a commit: simulated"
+    return f"{result.kills}, with kill -9, and started again"
+
+
 def _audit_words(result: "Demo") -> str:
     if result.audit["ok"]:
         return "another process computed the epoch again from the bundle: the same root"
@@ -128,8 +161,8 @@ def _audit_words(result: "Demo") -> str:
 
 def next_commands(result: "Demo", data_dir: Path) -> list[str]:
     """Commands that work on what this run left: a paid, a standby station, the bundle, a claim."""
-    from gateway.cli.stations import slot
     from gateway.core.ids import device_name
+    from gateway.core.station_json import slot
 
     epoch = result.manifest.epoch
     ordered = sorted(result.stations, key=lambda row: (-row.paid, row.device))

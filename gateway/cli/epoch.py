@@ -26,18 +26,21 @@ def epoch() -> None:
 def close(number: int | None, data_dir: Path | None, as_json: bool) -> None:
     """Close every epoch that is due, or all up to EPOCH.
 
-    On a simulated network the clock is moved forward as far as EPOCH needs it.
+    On a simulated network the clock is moved forward as far as EPOCH needs it. A running gateway
+    closes epochs itself; while it runs, this is refused.
     """
     from gateway.cli.data import opened
     from gateway.core.registry import Policy
+    from gateway.shell.lock import held
+    from gateway.shell.published import stored_epoch, summary
     from gateway.shell.service import Gateway
 
-    with opened(data_dir) as data:
+    with opened(data_dir) as data, held(data.network.folder):
         policy = Policy(data.loaded.settings.admission_policy)
         gateway = Gateway.open(data.store, data.keys(), policy)
         simulated = data.network.genesis.simulated
         closed = _close_up_to(gateway, number, simulated=simulated)
-        summaries = [_summary(_stored(gateway, one)) for one in closed]
+        summaries = [summary(stored_epoch(gateway.store, one)) for one in closed]
     if as_json:
         emit_json({"closed": summaries})
         return
@@ -49,11 +52,12 @@ def close(number: int | None, data_dir: Path | None, as_json: bool) -> None:
 @json_option
 def list_(data_dir: Path | None, as_json: bool) -> None:
     """List the closed epochs."""
-    from gateway.cli.data import opened, stored_epoch
+    from gateway.cli.data import opened
+    from gateway.shell.published import stored_epoch, summary
 
     with opened(data_dir) as data:
         numbers = data.store.epoch_numbers()
-        summaries = [_summary(stored_epoch(data.store, number)) for number in numbers]
+        summaries = [summary(stored_epoch(data.store, number)) for number in numbers]
     if as_json:
         emit_json({"epochs": summaries})
         return
@@ -66,24 +70,16 @@ def list_(data_dir: Path | None, as_json: bool) -> None:
 @json_option
 def show(number: int, data_dir: Path | None, as_json: bool) -> None:
     """Show one closed epoch: its manifest and its stations."""
-    from gateway.cli.data import opened, stored_epoch
-    from gateway.cli.stations import print_stations, station_json
-    from gateway.core.manifest import decode_manifest, manifest_json
+    from gateway.cli.data import opened
+    from gateway.cli.stations import print_stations
     from gateway.core.station_table import decode_stations
+    from gateway.shell.published import epoch_document, stored_epoch
 
     with opened(data_dir) as data:
         stored = stored_epoch(data.store, number)
     stations = decode_stations(stored.outcome)
     if as_json:
-        emit_json(
-            {
-                "epoch": number,
-                "manifest_hash": stored.manifest_hash.hex(),
-                "manifest": manifest_json(decode_manifest(stored.manifest)),
-                "attestation": stored.attestation.hex(),
-                "stations": [station_json(row) for row in stations],
-            }
-        )
+        emit_json(epoch_document(stored, stations))
         return
     print_stations(stations)
     print_facts(_facts(stored))
@@ -116,38 +112,11 @@ def _utc(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _stored(gateway: "Gateway", number: int) -> "StoredEpoch":
-    from gateway.cli.data import stored_epoch
-
-    return stored_epoch(gateway.store, number)
-
-
-def _summary(stored: "StoredEpoch") -> dict[str, Any]:
-    from gateway.core.genesis import DAY_MS
-    from gateway.core.manifest import decode_manifest
-    from gateway.core.station_table import decode_stations
-
-    manifest = decode_manifest(stored.manifest)
-    totals = manifest.totals
-    return {
-        "epoch": stored.epoch,
-        "day": _utc(stored.epoch * DAY_MS)[:10],
-        "stations": len(decode_stations(stored.outcome)),
-        "messages": manifest.messages,
-        "pool": str(totals.emission),
-        "offered": str(totals.offered),
-        "paid": str(totals.paid),
-        "carry_before": str(totals.carry_before),
-        "carry": str(totals.carry_after),
-        "message_root": manifest.message_root.hex(),
-        "root": manifest.payout_root.hex(),
-    }
-
-
 def _facts(stored: "StoredEpoch") -> list[tuple[str, str]]:
     from gateway.cli.stations import tokens
+    from gateway.shell.published import summary
 
-    summary = _summary(stored)
+    figures = summary(stored)
     amounts = [
         ("pool", "pool", "what this day brings"),
         ("offered", "offered", "the pool and a part of what was carried"),
@@ -155,15 +124,15 @@ def _facts(stored: "StoredEpoch") -> list[tuple[str, str]]:
         ("carry_before", "carried in", "what earlier days left"),
         ("carry", "carried on", "pool + carried in - paid"),
     ]
-    values = {key: tokens(int(summary[key])) for key, _, _ in amounts}
+    values = {key: tokens(int(figures[key])) for key, _, _ in amounts}
     width = max(map(len, values.values()))
     return [
-        ("epoch", f"{summary['epoch']}, the UTC day {summary['day']}"),
-        ("stations", str(summary["stations"])),
-        ("messages", str(summary["messages"])),
+        ("epoch", f"{figures['epoch']}, the UTC day {figures['day']}"),
+        ("stations", str(figures["stations"])),
+        ("messages", str(figures["messages"])),
         *((name, f"{values[key]:>{width}} tokens: {what}") for key, name, what in amounts),
-        ("message root", summary["message_root"]),
-        ("payout root", summary["root"]),
+        ("message root", figures["message_root"]),
+        ("payout root", figures["root"]),
         ("manifest", stored.manifest_hash.hex()),
     ]
 

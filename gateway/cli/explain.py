@@ -2,17 +2,11 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway.cli.options import data_option, json_option
 from gateway.cli.output import emit_json
-
-if TYPE_CHECKING:
-    from gateway.core.epoch_inputs import StationRow
-    from gateway.shell.network import Network
-    from gateway.shell.store.base import StoredEpoch
 
 
 @click.command()
@@ -22,15 +16,18 @@ if TYPE_CHECKING:
 @json_option
 def explain(station: str, number: int, data_dir: Path | None, as_json: bool) -> None:
     """Explain what STATION earned in EPOCH: each rule, value and limit, and what to do."""
-    from gateway.cli.data import opened, stored_epoch
+    from gateway.cli.data import opened
     from gateway.core.ids import parse_device
+    from gateway.core.station_table import decode_stations
+    from gateway.shell.published import explanation, stored_epoch
 
     device = parse_device(station)
     if device is None:
         raise click.BadParameter("a station is 26 characters of base32", param_hint="STATION")
     with opened(data_dir) as data:
         stored = stored_epoch(data.store, number)
-        tree, units = _explained(data.network, stored, device, station)
+        rows = decode_stations(stored.outcome)
+        tree, units = explanation(data.network, stored, rows, device)
     if as_json:
         emit_json(tree)
         return
@@ -38,41 +35,3 @@ def explain(station: str, number: int, data_dir: Path | None, as_json: bool) -> 
 
     options = "" if data_dir is None else f" --data {shlex.quote(str(data_dir))}"
     print_explanation(tree, units, options)
-
-
-def _explained(
-    network: "Network", stored: "StoredEpoch", device: bytes, name: str
-) -> tuple[dict[str, Any], dict[str, str]]:
-    from gateway.core.explain import explain as explained
-    from gateway.core.explain import find_station
-    from gateway.core.manifest import decode_manifest
-    from gateway.core.quantities import parse_quantities
-    from gateway.core.rules import parse_rules
-    from gateway.core.station_table import decode_stations
-    from gateway.shell.network import find_rules, read_pinned
-
-    stations = decode_stations(stored.outcome)
-    row = find_station(stations, device)
-    if row is None:
-        raise _unknown(name, stored.epoch, stations)
-    manifest = decode_manifest(stored.manifest)
-    rules = parse_rules(find_rules(network.folder, manifest.rules))
-    quantities = parse_quantities(read_pinned(network.folder, "quantities.toml"))
-    units = {quantity.name: quantity.unit for quantity in quantities.values()}
-    return explained(manifest, row, rules, quantities), units
-
-
-def _unknown(name: str, epoch: int, stations: "tuple[StationRow, ...]") -> Exception:
-    import difflib
-
-    from gateway.core.ids import device_name
-    from gateway.shell.errors import Code, OperatorFault
-
-    names = [device_name(row.device) for row in stations]
-    near = difflib.get_close_matches(name, names, n=1)
-    return OperatorFault(
-        f"The station {name} is not in epoch {epoch}.",
-        "It had sent no hello by the end of that day, or belongs to another network.",
-        f"Did you mean {near[0]}?" if near else "`cairn epoch show EPOCH` lists the stations.",
-        Code.STATION_UNKNOWN,
-    )

@@ -22,8 +22,9 @@ def export() -> None:
 @json_option
 def bundle(number: int, out: Path | None, data_dir: Path | None, as_json: bool) -> None:
     """Write the bundle of a closed EPOCH: all that an auditor needs. Always the same bytes."""
-    from gateway.cli.data import opened, stored_epoch
+    from gateway.cli.data import opened
     from gateway.shell.bundle_export import default_path, export_bundle
+    from gateway.shell.published import stored_epoch
 
     with opened(data_dir) as data:
         stored = stored_epoch(data.store, number)

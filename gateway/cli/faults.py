@@ -4,24 +4,32 @@ from gateway.cli.output import FOUND, UNREACHABLE, USAGE
 from gateway.shell.errors import Code, OperatorFault
 
 _USAGE = {
+    Code.CLOCK_NOT_DRIVABLE,
     Code.CONFIG_INVALID,
     Code.CONFIG_UNKNOWN,
     Code.CONFIG_UNREADABLE,
     Code.EPOCH_MISSING,
     Code.EPOCH_NOT_DUE,
+    Code.FLEET_UNFIT,
     Code.NETWORK_SEEDED,
     Code.OWNER_UNKNOWN,
     Code.STATION_UNKNOWN,
 }
 _UNREACHABLE = {
+    Code.API_UNREACHABLE,
     Code.BENCH_IMPOSSIBLE,
     Code.FILE_UNREADABLE,
     Code.FILE_UNWRITABLE,
+    Code.FLEET_HALTED,
+    Code.GATEWAY_ABSENT,
+    Code.GATEWAY_RUNNING,
     Code.KEYS_MISSING,
+    Code.LISTEN_FAILED,
     Code.NETWORK_MISSING,
     Code.STORE_BUSY,
     Code.STORE_MISSING,
     Code.STORE_UNWRITABLE,
+    Code.TLS_UNUSABLE,
 }
 
 

@@ -25,8 +25,19 @@ def network() -> None:
     default=None,
     help="First UTC day that pays. Default: today.",
 )
+@click.option(
+    "--simulated",
+    is_flag=True,
+    help="A network for trials: its clock may be driven, and every bundle says so.",
+)
 @json_option
-def init(name: str, data_dir: Path | None, epoch_zero: datetime | None, as_json: bool) -> None:
+def init(
+    name: str,
+    data_dir: Path | None,
+    epoch_zero: datetime | None,
+    simulated: bool,
+    as_json: bool,
+) -> None:
     """Make keys and a genesis for a new network called NAME. Nothing is overwritten."""
     from gateway.shell.network import create_network
 
@@ -36,7 +47,7 @@ def init(name: str, data_dir: Path | None, epoch_zero: datetime | None, as_json:
     create_network(
         folder,
         name,
-        simulated=False,
+        simulated=simulated,
         epoch_zero_ms=int(start.timestamp() * 1000) // DAY_MS * DAY_MS,
         keys_folder=loaded.keys_dir,
     )

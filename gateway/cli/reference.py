@@ -67,7 +67,9 @@ def _section(name: str, command: click.Command) -> str:
 
 
 def _options(command: click.Command) -> list[click.Option]:
-    return [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    """Those for people; hidden ones are for our own programs."""
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    return [one for one in options if not one.hidden]
 
 
 def _row(option: click.Option, context: click.Context) -> str:

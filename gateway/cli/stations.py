@@ -1,15 +1,14 @@
-"""Station rows of a closed epoch, for people and for programs."""
+"""Station rows of a closed epoch as a table."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
 from gateway.cli.output import print_table
 from gateway.core.epoch_inputs import StationRow
 from gateway.core.ids import device_name
-from gateway.core.slots import StationClass
+from gateway.core.station_json import class_name, slot
 from gateway.core.verdicts import ADVICE
 
 REASON_COLUMNS = ("main reason", "stations", "meaning")
@@ -18,28 +17,6 @@ NUMBERS = ("quality", "verifiability", "pay")
 DECIMALS = 18
 _SHOWN_DECIMALS = 4
 _PPM_PER_PERCENT = 10_000
-
-
-def station_json(row: StationRow) -> dict[str, Any]:
-    """One station of an epoch; amounts in base units as decimal strings."""
-    return {
-        "station": device_name(row.device),
-        "owner": f"0x{row.owner.hex()}" if row.owner else None,
-        "cell": f"{row.scoring_cell:x}",
-        "reward_cell": f"{row.reward_cell:x}",
-        "class": class_name(row),
-        "quality_ppm": row.quality_ppm,
-        "verifiability_ppm": row.v_ppm,
-        "usefulness_ppm": row.u_ppm,
-        "slot": slot(row),
-        "blocked_by": None if row.blocked_by is None else device_name(row.blocked_by),
-        "distance_m": row.distance_m,
-        "paid": str(row.paid),
-        "held": str(row.held),
-        "cumulative": str(row.cumulative),
-        "reason": row.reason.name.lower(),
-        "messages": row.messages,
-    }
 
 
 def station_cells(row: StationRow) -> list[str]:
@@ -72,20 +49,6 @@ def reasons_of(rows: Sequence[StationRow]) -> list[list[str]]:
         [reason.name.lower(), str(number), ADVICE[reason].what]
         for reason, number in sorted(counts.items())
     ]
-
-
-def class_name(row: StationRow) -> str:
-    """The class in one word. Nothing produces witness evidence yet, so class 0 is anchored."""
-    if row.station_class is StationClass.WITNESSED:
-        return "anchored"
-    return row.station_class.name.lower()
-
-
-def slot(row: StationRow) -> str:
-    """`holder`, `standby`, or `none` for a station that was no candidate."""
-    if row.holder:
-        return "holder"
-    return "standby" if row.blocked_by is not None else "none"
 
 
 def percent(ppm: int) -> str:

@@ -10,7 +10,10 @@ from enum import StrEnum
 class Code(StrEnum):
     """Every fault that the shell raises. A code never changes its meaning."""
 
+    API_REFUSED = "api_refused"
+    API_UNREACHABLE = "api_unreachable"
     BENCH_IMPOSSIBLE = "bench_impossible"
+    CLOCK_NOT_DRIVABLE = "clock_not_drivable"
     CONFIG_INVALID = "config_invalid"
     CONFIG_UNKNOWN = "config_unknown"
     CONFIG_UNREADABLE = "config_unreadable"
@@ -21,10 +24,17 @@ class Code(StrEnum):
     EVENT_REFUSED = "event_refused"
     FILE_UNREADABLE = "file_unreadable"
     FILE_UNWRITABLE = "file_unwritable"
+    FLEET_HALTED = "fleet_halted"
+    FLEET_UNFIT = "fleet_unfit"
+    GATEWAY_ABSENT = "gateway_absent"
+    GATEWAY_ENDED = "gateway_ended"
+    GATEWAY_RUNNING = "gateway_running"
+    INGEST_STOPPED = "ingest_stopped"
     KEYS_DAMAGED = "keys_damaged"
     KEYS_EXIST = "keys_exist"
     KEYS_MISSING = "keys_missing"
     KEYS_READABLE = "keys_readable"
+    LISTEN_FAILED = "listen_failed"
     NETWORK_DAMAGED = "network_damaged"
     NETWORK_MISSING = "network_missing"
     NETWORK_SEEDED = "network_seeded"
@@ -39,6 +49,7 @@ class Code(StrEnum):
     STORE_NEWER = "store_newer"
     STORE_OTHER_NETWORK = "store_other_network"
     STORE_UNWRITABLE = "store_unwritable"
+    TLS_UNUSABLE = "tls_unusable"
 
 
 class OperatorFault(Exception):  # noqa: N818 - a fault of the surroundings, not an error of ours

@@ -6,7 +6,6 @@ overwritten.
 """
 
 import hashlib
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from gateway.core.statements import KeyStatement, statement_payload
 from gateway.core.verdicts import Verdict
 from gateway.shell.bundle_file import write_whole
 from gateway.shell.errors import Code, OperatorFault
+from gateway.shell.secret_files import write_once
 from gateway.shell.spec_files import read_spec
 
 FIRST_RULES = "rules/0001.toml"
@@ -181,22 +181,9 @@ def _key_path(folder: Path, role: Role) -> Path:
 
 def _write_key(path: Path, key: SigningKey) -> None:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # O_EXCL: between the check and now somebody may have made one.
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(bytes(key).hex().encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        write_once(path, bytes(key))
     except FileExistsError as error:
         raise _present(path) from error
-    except OSError as error:
-        raise OperatorFault(
-            f"The key file {path} cannot be written.",
-            f"{error.strerror}.",
-            "Check that the folder exists, has room, and that this user may write to it.",
-            Code.FILE_UNWRITABLE,
-        ) from error
 
 
 def _read_key(path: Path) -> SigningKey:

@@ -1,7 +1,8 @@
-"""Settings: the file cairn.toml, under CAIRN_* of the environment, under flags.
+"""Where settings come from: the file cairn.toml, under CAIRN_* of the environment, under flags.
 
 Nothing here can change a verdict, a score or a payout: those parameters are rules
-(spec/rules). Key files are named here; their contents never are.
+(spec/rules). Key files are named here; their contents never are. What can be set is listed in
+`settings_fields.py`.
 """
 
 import difflib
@@ -10,74 +11,19 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
 
 from gateway.shell.errors import Code, OperatorFault
+from gateway.shell.settings_fields import ENV_PREFIX, Settings
 
-ENV_PREFIX = "CAIRN_"
 DEFAULT_FILE = Path("cairn.toml")
 # Read by the command line itself, not a setting: it says where the settings are.
 CONFIG_VARIABLE = "CAIRN_CONFIG"
 # Of the test suites; a gateway that runs under them must not stumble over them.
 _FOREIGN_VARIABLES = {CONFIG_VARIABLE, "CAIRN_NIGHTLY", "CAIRN_SHARED_DATA"}
-
-
-class Settings(BaseSettings):
-    """What an operator may choose. Descriptions and units appear in docs/configuration.md."""
-
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
-
-    data_dir: Path = Field(
-        default=Path("cairn-data"),
-        description="Directory of one network: its genesis, key statements, keys and database.",
-        json_schema_extra={"unit": "path"},
-    )
-    keys_dir: Path | None = Field(
-        default=None,
-        description="Directory of the key files. Empty: `keys` inside the data directory.",
-        json_schema_extra={"unit": "path"},
-    )
-    admission_policy: Literal["open", "approved"] = Field(
-        default="open",
-        description="`open` registers a station at its first hello; `approved` waits for the "
-        "operator's approve event.",
-        json_schema_extra={"unit": "word"},
-    )
-    store_busy_timeout_ms: int = Field(
-        default=5_000,
-        ge=0,
-        le=600_000,
-        description="How long to wait for another process to release the database.",
-        json_schema_extra={"unit": "ms"},
-    )
-    refused_samples_max: int = Field(
-        default=16,
-        ge=1,
-        le=10_000,
-        description="How many refused messages are kept per verdict, for inspection.",
-        json_schema_extra={"unit": "messages"},
-    )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there is no .env
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = TomlConfigSettingsSource(settings_cls, settings_cls.model_config.get("toml_file"))
-        return init_settings, env_settings, file
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +66,7 @@ def load(flags: Mapping[str, Any], file: Path | None, environ: Mapping[str, str]
         settings: Settings = bound(**chosen)
     except ValidationError as error:
         raise _invalid(error, _sources(chosen, given, from_file, path)) from error
+    _check_together(settings)
     return Loaded(settings, _sources(chosen, given, from_file, path))
 
 
@@ -179,12 +126,31 @@ def _sources(
 def _invalid(error: ValidationError, sources: Mapping[str, str]) -> OperatorFault:
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "settings"
+    # Never the value itself: it may hold a password, which is why it was refused.
+    why = first["msg"].removeprefix("Value error, ")
     return OperatorFault(
         f"The setting {name} does not fit.",
-        f"{first['msg']} (from {sources.get(name, 'an unknown source')}).",
+        f"{why} (from {sources.get(name, 'an unknown source')}).",
         "See docs/configuration.md for what it may be.",
         Code.CONFIG_INVALID,
     )
+
+
+def _check_together(settings: Settings) -> None:
+    """Refuse settings that fit one by one and not together."""
+    for one, other in (
+        ("mqtt_tls_cert", "mqtt_tls_key"),
+        ("mqtt_tls_key", "mqtt_tls_cert"),
+        ("broker_password_file", "broker_url"),
+        ("broker_ca_file", "broker_url"),
+    ):
+        if getattr(settings, one) is not None and getattr(settings, other) is None:
+            raise OperatorFault(
+                f"The setting {one} is there without {other}.",
+                "One is of no use without the other.",
+                f"Set {other} too, or remove {one}.",
+                Code.CONFIG_INVALID,
+            )
 
 
 def environment() -> Mapping[str, str]:

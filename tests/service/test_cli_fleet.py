@@ -1,9 +1,7 @@
-"""Fleets and the demo through the command line, on a scenario small enough to run often."""
+"""Fleets through the command line, on a scenario small enough to run often."""
 
 import json
 import os
-import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gateway.cli import demo_run, main
+from gateway.cli import main
+from gateway.shell.lock import held
 
 SMALL = """
 name = "small"
@@ -81,6 +80,19 @@ def test_a_run_replaces_its_own_directory_and_shows_a_table():
     assert cairn("epoch", "list", "--data", "f").exit_code == 0
 
 
+def test_a_directory_is_not_replaced_under_a_running_gateway():
+    first = cairn("fleet", "run", "--scenario", "small.toml", "--data", "f", "--json")
+    assert first.exit_code == 0, first.output
+    with held(Path("f")):
+        for verb in ("fleet", "run", "--scenario", "small.toml"), ("demo", "--once"):
+            refused = cairn(*verb, "--data", "f")
+            assert refused.exit_code == 3
+            assert "gateway_running" in refused.stderr
+            assert Path("f/cairn.db").exists()
+    again = cairn("fleet", "run", "--scenario", "small.toml", "--data", "f", "--json")
+    assert again.stdout == first.stdout
+
+
 CSV_HEAD = "station,unix_time,lat,lon,temperature[Cel]\n"
 DAY_S = 1_772_409_600  # 2026-03-02
 
@@ -107,66 +119,6 @@ def test_a_mistake_in_the_readings_is_named():
     assert "readings_invalid" in result.stderr
     assert "warm" in result.stderr
     assert "Traceback" not in result.output
-
-
-def test_the_demo_shows_what_to_try_and_that_works(monkeypatch: pytest.MonkeyPatch):
-    """Of twelve stations one bar cannot be met, which is the one problem that may be reported."""
-    monkeypatch.setattr(demo_run, "SCENARIO", "small.toml")
-    result = cairn("demo", "--once", "--in-process", "--data", "d", "--seed", "3")
-    assert result.exit_code == 1
-    problems = [line for line in result.stderr.splitlines() if line.startswith("problem:")]
-    assert len(problems) == 1, result.stderr
-    assert "fewer than 10000" in problems[0]
-    assert "run it again: cairn demo --seed 3" in result.stderr
-    first, second, blank = result.stdout.splitlines()[:3]
-    assert first.startswith("A simulated network: 12 stations x 24 h from 2026-03-02 on, seed 3")
-    assert second.endswith("another process audits.")
-    assert blank == ""
-    assert re.search(r"(?m)^time taken +[0-9.]+ s, audit included$", result.stdout)
-    assert "the same root" in result.stdout
-    following = result.stdout.split("Next:\n")[1].splitlines()
-    commands = [shlex.split(line)[1:] for line in following]
-    assert [command[0] for command in commands] == ["explain", "explain", "audit", "claim"]
-    for command in commands:
-        assert cairn(*command).exit_code == 0, command
-
-
-def test_the_demo_notices_a_bundle_that_does_not_hold(monkeypatch: pytest.MonkeyPatch):
-    def damaged(store, network, stored, path):
-        written = export(store, network, stored, path)
-        data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 1
-        path.write_bytes(data)
-        return written
-
-    export = demo_run.export_bundle
-    monkeypatch.setattr(demo_run, "SCENARIO", "small.toml")
-    monkeypatch.setattr(demo_run, "export_bundle", damaged)
-    result = cairn("demo", "--once", "--json", "--data", "d")
-    answer = json.loads(result.stdout)
-    assert result.exit_code == 1
-    assert answer["audit"]["ok"] is False
-    assert any("the audit found a problem" in problem for problem in answer["problems"])
-
-
-@pytest.mark.slow
-def test_the_demo_keeps_every_promise():
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway.cli", "demo", "--once", "--json", "--seed", "11"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("\n") == 1
-    answer = json.loads(done.stdout)
-    assert answer["problems"] == []
-    assert answer["stations"] == 100
-    assert answer["messages_signed"] >= 10_000
-    assert answer["rejected"] == answer["corruptions"] > 0
-    assert answer["audit"] == {"ok": True, "root": answer["root"]}
-    assert int(answer["paid"]) + int(answer["carry"]) == int(answer["pool"])
-    assert all(isinstance(answer[key], str) for key in ("pool", "paid", "carry", "root"))
 
 
 @pytest.fixture

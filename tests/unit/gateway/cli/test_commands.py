@@ -105,6 +105,15 @@ def test_a_fault_says_what_why_do_and_code_on_stderr():
         (["bench", "rewards", "--node-modules", "none"], 3, "bench_impossible"),
         (["--config", "none.toml", "config", "show"], 2, "config_unreadable"),
         (["network", "show"], 3, "network_missing"),
+        (["gateway", "run"], 3, "cairn network init"),
+        (["gateway", "run", "--clock", "fast"], 2, "'fast'"),
+        (["gateway", "run", "--mqtt-port", "65536"], 2, "65536"),
+        (["gateway", "run", "--broker-url", "h:1"], 2, "config_invalid"),
+        (["gateway", "doctor", "--data", "none"], 1, ""),
+        (["station", "list"], 3, "network_missing"),
+        (["station", "show", "short"], 2, "base32"),
+        (["station", "approve", "a" * 26], 3, "network_missing"),
+        (["station", "login-token", "none.key"], 3, "network_missing"),
     ],
 )
 def test_wrong_use_and_what_cannot_be_reached(arguments, code, word):
@@ -157,6 +166,15 @@ def test_config_show_names_the_source_of_every_value(monkeypatch: pytest.MonkeyP
     assert "env CAIRN_ADMISSION_POLICY" in plain
 
 
+def test_config_show_never_repeats_a_password(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CAIRN_BROKER_URL", "mqtt://gateway:hunter2@broker")
+    result = cairn("config", "show")
+    assert result.exit_code == 2
+    assert "broker_password_file" in result.stderr
+    assert "env CAIRN_BROKER_URL" in result.stderr
+    assert "hunter2" not in result.output
+
+
 def test_the_settings_file_may_be_named_in_the_environment(tmp_path: Path, monkeypatch):
     (tmp_path / "other.toml").write_text("data_dir = 'there'\n")
     monkeypatch.setenv("CAIRN_CONFIG", "other.toml")
@@ -183,6 +201,11 @@ def test_network_init_and_show_agree_and_show_no_key(tmp_path: Path):
     again = cairn("network", "init", "berlin", "--data", "d")
     assert again.exit_code == 1
     assert "keys_exist" in again.stderr
+
+
+def test_a_network_for_trials_says_so():
+    made = json.loads(cairn("network", "init", "trial", "--simulated", "--json").stdout)
+    assert made["simulated"] is True
 
 
 @pytest.mark.parametrize("factor", [0, 10**9])
@@ -216,7 +239,8 @@ def test_help_loads_nothing_heavy():
     code = (
         "import sys, gateway.cli; "
         "print([m for m in ('rich', 'pydantic', 'numpy', 'nacl', 'cbor2', 'h3', 'sqlite3',"
-        " 'zstandard', 'simulator', 'cairn') if m in sys.modules])"
+        " 'zstandard', 'simulator', 'cairn', 'fastapi', 'uvicorn', 'paho', 'httpx', 'asyncio',"
+        " 'ntplib', 'prometheus_client', 'gateway.shell.settings') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -12,6 +12,7 @@ GOOD = DemoFacts(
     accounted=14_400,
     rejected=29,
     corruptions=29,
+    unsure=0,
     anchored_paid=5,
     unproven_paid=1,
     pool=100,

@@ -67,4 +67,7 @@ def test_exit_codes_tell_wrong_use_from_what_cannot_be_reached():
     assert code_of(Code.CONFIG_UNKNOWN) == 2
     assert code_of(Code.STORE_MISSING) == 3
     assert code_of(Code.STORE_CORRUPT) == 1
+    assert code_of(Code.CLOCK_NOT_DRIVABLE) == 2
+    assert code_of(Code.LISTEN_FAILED) == code_of(Code.GATEWAY_RUNNING) == 3
+    assert code_of(Code.INGEST_STOPPED) == code_of(Code.API_REFUSED) == 1
     assert exit_code(OperatorFault("", "", "", "rules_not_toml")) == 1

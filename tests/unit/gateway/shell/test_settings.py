@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.gateway import run
 from gateway.shell.errors import Code, OperatorFault
 from gateway.shell.settings import fields, load, unit
 
@@ -106,3 +107,49 @@ def test_the_manual_lists_every_setting_as_it_is(repo_root: Path):
         assert its_unit == unit(field)
         assert default == ("none" if field.default is None else str(field.default))
         assert meaning == field.description
+
+
+@pytest.mark.parametrize(
+    "flags, name, word",
+    [
+        ({"broker_url": "http://h"}, "broker_url", "scheme is http"),
+        ({"broker_url": "h:1883"}, "broker_url", "scheme"),
+        ({"broker_url": "mqtt://"}, "broker_url", "no host"),
+        ({"broker_url": "mqtt://h:99999"}, "broker_url", "no URL"),
+        ({"broker_url": "mqtt://h:0"}, "broker_url", "only a port"),
+        ({"broker_url": "mqtt://h/topic"}, "broker_url", "only a port"),
+        ({"broker_url": "mqtt://me:hunter2@h"}, "broker_url", "broker_password_file"),
+        ({"broker_url": "mqtt://me@h"}, "broker_url", "broker_user"),
+        ({"mqtt_port": 65_536}, "mqtt_port", "65535"),
+        ({"mqtt_port": -1}, "mqtt_port", "0"),
+        ({"clock": "fast"}, "clock", "'real' or 'driven'"),
+        ({"queue_messages_max": 1}, "queue_messages_max", "64"),
+        ({"mqtt_tls_cert": Path("c")}, "mqtt_tls_cert", "no use"),
+        ({"mqtt_tls_key": Path("k")}, "mqtt_tls_key", "no use"),
+        ({"broker_password_file": Path("p")}, "broker_password_file", "no use"),
+        ({"broker_ca_file": Path("p")}, "broker_ca_file", "no use"),
+    ],
+)
+def test_values_that_do_not_fit(flags, name, word):
+    fault = fault_of(flags, None, {})
+    assert fault.code == Code.CONFIG_INVALID
+    assert name in fault.what
+    assert word in fault.why + fault.do
+    assert "hunter2" not in str(fault)
+
+
+@pytest.mark.parametrize("url", ["mqtt://broker", "mqtts://10.0.0.1:8883", "mqtt://[::1]:1883/"])
+def test_broker_urls(url):
+    assert load({"broker_url": url}, None, {}).settings.broker_url == url
+
+
+def test_the_manual_names_the_flag_of_every_setting_that_has_one(repo_root: Path):
+    text = (repo_root / "docs" / "configuration.md").read_text("utf-8")
+    listed = dict(re.findall(r"(?m)^\| `(\w+)` \| `CAIRN_\w+` \| `?(.*?)`? ?\|", text))
+    flags = {
+        parameter.name: parameter.opts[0]
+        for parameter in run.params
+        if parameter.name in fields() or parameter.name == "data_dir"
+    }
+    assert {name: flag for name, flag in listed.items() if flag} == flags
+    assert set(flags) >= {"mqtt_port", "http_port", "clock", "broker_url", "data_dir"}

@@ -1,0 +1,80 @@
+"""Other people's programs as children: Mosquitto, configured by our own command."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from click.testing import CliRunner
+from nacl.signing import SigningKey
+
+from gateway.cli import main
+from gateway.core.ids import device_id
+from simulator.run import StationPlan
+
+START_SECONDS_MAX = 10
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def device_of(plan: StationPlan) -> bytes:
+    """The device id of a planned station."""
+    return device_id(bytes(SigningKey(plan.key_seed).verify_key))
+
+
+class MosquittoChild:
+    """Debian's Mosquitto with what `cairn broker init mosquitto` writes for a network."""
+
+    def __init__(self, data_dir: Path, folder: Path, devices: list[str]) -> None:
+        self.port = free_port()
+        self.url = f"mqtt://127.0.0.1:{self.port}"
+        self._program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._config = folder / "mosquitto.conf"
+        self.log = folder / "mosquitto.log"
+        written = CliRunner().invoke(
+            main,
+            [
+                *("broker", "init", "mosquitto", "--data", str(data_dir), "--out", str(folder)),
+                *("--listen", f"127.0.0.1:{self.port}", "--devices", "-", "--json"),
+            ],
+            input="".join(f"{device}\n" for device in devices),
+        )
+        assert written.exit_code == 0, written.output
+        settings = json.loads(written.stdout)["settings"]
+        self.gateway_options = (
+            *("--broker-url", settings["broker_url"]),
+            *("--broker-password-file", settings["broker_password_file"]),
+        )
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._program, "-c", self._config], stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                assert self._process.poll() is None, self.log.read_text()
+                assert time.monotonic() < deadline, self.log.read_text()
+                continue
+            return
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(10)
