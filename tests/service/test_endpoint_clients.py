@@ -194,7 +194,7 @@ def test_paho_is_cut_off_when_it_publishes_at_qos_2(station):
 # ---- Mosquitto's clients
 
 
-def mosquitto(program, rig, station, *arguments, ca=None, stdin=None):
+def mosquitto(program, rig, station, *arguments, ca=None):
     command = [
         program, "-h", "127.0.0.1", "-p", str(rig.port), "-V", "mqttv311", "-i", station.name,
         "-u", station.name, "-P", station.password(), *arguments,
@@ -202,29 +202,33 @@ def mosquitto(program, rig, station, *arguments, ca=None, stdin=None):
     if ca is not None:
         command += ["--cafile", str(ca)]
     done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, check=False, timeout=WAIT_S
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WAIT_S,
     )
     return done.returncode, done.stdout, done.stderr
 
 
 def test_mosquitto_pub_loses_nothing(station, secured, require_component):
     pub = require_component("mosquitto_pub")
-    lines = [f"line {number}" for number in range(300)]
     ca, options = secured
     with endpoint(**options) as rig:
-        arguments = ("-q", "1", "-t", station.up, "-l")
-        code, _, errors = mosquitto(
-            pub, rig, station, *arguments, ca=ca, stdin="\n".join(lines) + "\n"
-        )
+        # Not lines from stdin: with -l mosquitto_pub 2.0.11 once did not end, in a full run of the
+        # suite and never again in sixty tries under load.
+        arguments = ("-q", "1", "-t", station.up, "-m", "x", "--repeat", "300")
+        code, _, errors = mosquitto(pub, rig, station, *arguments, ca=ca)
         assert (code, errors) == (0, "")
-        assert [one.data.decode() for one in rig.ingest.submissions] == lines
+        assert [one.data for one in rig.ingest.submissions] == [b"x"] * 300
 
 
 def test_mosquitto_pub_at_qos_0_loses_nothing_either(station, require_component):
     pub = require_component("mosquitto_pub")
     with endpoint() as rig:
-        arguments = ("-q", "0", "-t", station.up, "-l")
-        mosquitto(pub, rig, station, *arguments, stdin="x\n" * 200)
+        arguments = ("-q", "0", "-t", station.up, "-m", "x", "--repeat", "200")
+        mosquitto(pub, rig, station, *arguments)
         rig.until(lambda: len(rig.ingest.submissions) == 200)
 
 
