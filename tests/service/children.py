@@ -8,11 +8,8 @@ import time
 from pathlib import Path
 
 from click.testing import CliRunner
-from nacl.signing import SigningKey
 
 from gateway.cli import main
-from gateway.core.ids import device_id
-from simulator.run import StationPlan
 
 START_SECONDS_MAX = 10
 
@@ -22,11 +19,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def device_of(plan: StationPlan) -> bytes:
-    """The device id of a planned station."""
-    return device_id(bytes(SigningKey(plan.key_seed).verify_key))
 
 
 class MosquittoChild:

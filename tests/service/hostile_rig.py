@@ -27,9 +27,10 @@ from gateway.shell.mosquitto import broker_password, broker_secret, password_lin
 from gateway.shell.network import NetworkKeys, create_network, load_keys
 from simulator.fleet import plan_stations
 from simulator.record import Record, Recorded
+from simulator.run import device_of_plan
 from simulator.scenario import Scenario, parse_scenario
 from tests.service import hostile_paho
-from tests.service.children import MosquittoChild, device_of
+from tests.service.children import MosquittoChild
 from tests.service.gateway_rig import open_gateway, send
 from tests.service.signing_station import SigningStation
 
@@ -187,7 +188,7 @@ def site(folder: Path, settings: str, *, mosquitto: bool) -> Iterator[Site]:
 def careless_broker(folder: Path, scenario: Scenario, thief: SigningStation) -> MosquittoChild:
     """Mosquitto as we configure it, with two users too many, and a log that tells of all."""
     out = folder / "mosquitto"
-    devices = [device_name(device_of(plan)) for plan in plan_stations(scenario, SEED)]
+    devices = [device_of_plan(plan) for plan in plan_stations(scenario, SEED)]
     broker = MosquittoChild(folder, out, [*devices, device_name(thief.device)])
     secret = broker_secret(folder / "keys")
     additions = {

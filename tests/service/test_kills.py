@@ -17,14 +17,14 @@ import pytest
 
 from gateway.cli.fleet_run import simulate_over_mqtt
 from gateway.cli.gateway_child import LOG, GatewayChild
-from gateway.core.ids import device_name
 from gateway.shell.network import DATABASE, create_network, load_network
 from gateway.shell.store.sqlite import SqliteStore
 from simulator.door import settle_record
 from simulator.fleet import FleetReport, plan_stations
 from simulator.record import Record
+from simulator.run import device_of_plan
 from simulator.scenario import parse_scenario
-from tests.service.children import MosquittoChild, device_of
+from tests.service.children import MosquittoChild
 
 KILLS = 10
 # Between two kills the fleet must get ahead this far: an outage ends before the next begins.
@@ -107,7 +107,7 @@ def _run(folder: Path, seed: int, *, mosquitto: bool) -> tuple[FleetReport, Reco
     options = ["--clock", "driven"]
     broker = None
     if mosquitto:
-        devices = [device_name(device_of(plan)) for plan in plan_stations(scenario, seed)]
+        devices = [device_of_plan(plan) for plan in plan_stations(scenario, seed)]
         broker = MosquittoChild(folder, folder / "mosquitto", devices)
         broker.start()
         options += broker.gateway_options
