@@ -7,6 +7,7 @@ same bytes, and a test compares. Only the standard library is used, no code of t
 import sys
 from pathlib import Path
 
+import beacon_cases
 import invalid_bodies
 import invalid_cases
 import valid_cases
@@ -14,7 +15,12 @@ import valid_cases
 
 def main(root: Path) -> None:
     """Write every case below `root`."""
-    cases = [*valid_cases.cases(), *invalid_cases.cases(), *invalid_bodies.cases()]
+    cases = [
+        *valid_cases.cases(),
+        *invalid_cases.cases(),
+        *invalid_bodies.cases(),
+        *beacon_cases.cases(),
+    ]
     names = {(case.folder, case.name) for case in cases}
     if len(names) != len(cases):
         raise SystemExit("two cases have one name")
