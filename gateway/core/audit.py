@@ -17,6 +17,7 @@ from gateway.core.bundle_sections import (
     ADMISSION,
     ATTESTATION,
     CLOSING,
+    COVERAGE,
     GENESIS,
     MANIFEST,
     MESSAGES,
@@ -244,6 +245,7 @@ def _compare(sections: Mapping[str, bytes], outcome: EpochOutcome) -> list[Check
         _compare_manifest(sections[MANIFEST], outcome.manifest),
         _same("closing state", sections[CLOSING] == outcome.closing, "it differs"),
         _compare_stations(sections[STATIONS], outcome),
+        _same("coverage table", sections[COVERAGE] == outcome.coverage, "it differs"),
     ]
 
 

@@ -33,6 +33,8 @@ CENTRES = "centres"
 MANIFEST = "manifest"
 CLOSING = "closing"
 STATIONS = "stations"
+ENTROPY = "entropy"
+COVERAGE = "coverage"
 ATTESTATION = "attestation"
 
 _REQUIRED = frozenset(
@@ -50,6 +52,8 @@ _REQUIRED = frozenset(
         MANIFEST,
         CLOSING,
         STATIONS,
+        ENTROPY,
+        COVERAGE,
     }
 )
 
@@ -84,6 +88,8 @@ def bundle_sections(
         MANIFEST: outcome.manifest,
         CLOSING: outcome.closing,
         STATIONS: encode_stations(outcome.stations),
+        ENTROPY: inputs.entropy,
+        COVERAGE: outcome.coverage,
     }
     sections.update({TABLE + name: text for name, text in inputs.tables.items()})
     if attestation:
@@ -119,6 +125,7 @@ def inputs_of(sections: Mapping[str, bytes]) -> EpochInputs:
         operator_range=_range(operator_range),
         messages=_messages(sections, admission),
         centres=dict(_named(sections, CENTRES, _each(parse_centre))),
+        entropy=sections[ENTROPY],
     )
 
 

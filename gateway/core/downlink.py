@@ -13,11 +13,13 @@ from gateway.core.wire import VERSION
 TO_ALL = b""
 # Tells its reader what happened just now; to whoever subscribes later it would be a lie.
 _NOTICE = "notice"
+ENTROPY = "entropy"
 
 
 class Downlink(NamedTuple):
-    """Signed bytes for one device, or for all (device b""): topic `<device>/down/<tail>`, or
-    `all/<tail>`.
+    """Bytes for one device (topic `<device>/down/<tail>`), or for all (b"": `all/<tail>`).
+
+    They are signed, but for the entropy link, which its chain proves.
     """
 
     device: bytes
@@ -28,6 +30,11 @@ class Downlink(NamedTuple):
     def retained(self) -> bool:
         """Is the newest one kept for whoever subscribes later?"""
         return self.tail != _NOTICE
+
+    @property
+    def qos(self) -> int:
+        """A link that comes late is worth nothing, so nobody waits for its acknowledgement."""
+        return 0 if self.tail == ENTROPY else 1
 
 
 def downlink_payload(
@@ -53,6 +60,16 @@ def keys_body(statements: Sequence[bytes]) -> list[Any]:
 
 def entropy_commit_body(chain_end: bytes, first_slot: int, slots: int) -> list[Any]:
     return [chain_end, first_slot, slots]
+
+
+def entropy_commit_tail(day: int) -> str:
+    """Today's and tomorrow's commits are retained side by side."""
+    return f"entropy-commit/{day % 2}"
+
+
+def entropy_link(slot: int, chain: bytes, external: bytes) -> Downlink:
+    """The entropy of a slot, for all: the value of its day's chain, and what is mixed in."""
+    return Downlink(TO_ALL, ENTROPY, encode([slot, chain, external]))
 
 
 def config_request_body(config_id: bytes, settings: Sequence[tuple[str, Any]]) -> list[Any]:

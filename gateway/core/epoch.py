@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from gateway.core.cbor_profile import encode
 from gateway.core.clockmap import newest_boots
+from gateway.core.coverage.table import encode_coverage
 from gateway.core.epoch_inputs import EpochInputs, EpochOutcome
 from gateway.core.epoch_pay import Pay, pay_stations
 from gateway.core.epoch_setting import Setting, epoch_setting
@@ -39,7 +40,8 @@ def close_epoch(inputs: EpochInputs) -> EpochOutcome:
         rules=setting.rules,
     )
     evaluation = evaluate_stations(inputs.epoch, setting, listing)
-    pay = pay_stations(setting, evaluation.stations)
+    pay = pay_stations(setting, evaluation)
+    coverage = encode_coverage(evaluation.coverage)
     closing = encode_state(_closing(inputs, setting, listing, evaluation, pay))
     tree = Tree((owner, total) for owner, total in pay.cumulative.items() if total)
     devices = listing.devices.values()
@@ -63,8 +65,9 @@ def close_epoch(inputs: EpochInputs) -> EpochOutcome:
         quantities=digest(inputs.quantities_text),
         tables=tuple((name, digest(text)) for name, text in sorted(inputs.tables.items())),
         centres=digest(encode_centres(inputs.centres)),
-        entropy=digest(b""),
+        entropy=digest(inputs.entropy),
         stations=digest(encode_stations(pay.rows)),
+        coverage=digest(coverage),
         after_close=digest(encode(late)),
         totals=pay.totals,
         payout_root=tree.root,
@@ -76,6 +79,7 @@ def close_epoch(inputs: EpochInputs) -> EpochOutcome:
         manifest_hash=digest(encoded),
         closing=closing,
         stations=pay.rows,
+        coverage=coverage,
         tree=tree,
         totals=pay.totals,
         message_root=root,

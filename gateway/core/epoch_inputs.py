@@ -40,7 +40,8 @@ class EpochInputs:
     previous_manifest: its 32-byte hash, zeros for the first; admission, operator: every entry
     logged since the previous close; messages: exact bytes by id, for every entry of the range
     and every pending id of the opening state; centres: H3 cell to (lat, lon) in 1e-6 degree for
-    every cell that a hello of this range names first.
+    every cell that a hello of this range names first; entropy: the day's chain as
+    coverage/entropy.py encodes it, b"" where none was published.
     """
 
     genesis: bytes
@@ -58,6 +59,7 @@ class EpochInputs:
     operator_range: LogRange
     messages: Mapping[bytes, bytes]
     centres: Mapping[int, tuple[int, int]]
+    entropy: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,10 @@ class Penalty:
     observed against limit, by verdict: out_of_range None and the bound, step the change and the
     most allowed (both in units of 10**resolution, rounded away from each other), flat_line
     minutes, sensor_fault the code and None, post_release recv_ms and the release time in ms,
-    forked and quarantined None.
+    buddy the distance from the neighbours' mean and the most allowed (as step), peers_disagree
+    the partial correlation and the limit in ppm, copied the spread of the difference and the
+    floor in units of 10**resolution (None for the copy's other quantities), forked and
+    quarantined None.
     """
 
     verdict: Verdict
@@ -137,9 +142,12 @@ class StationRow:
     """One registered station's epoch, complete enough to explain every number of it.
 
     owner: 20 bytes, or b"" while there is none (paid is then held); since_epoch: first epoch of
-    its unbroken membership in its class, None below the threshold; blocked_by, distance_m: of a
-    standby; terms: of a holder; held: kept for the station after this epoch; cumulative: the
-    owner's claim after this epoch; messages: of this epoch, samples the three smallest ids.
+    its unbroken membership in its class, None below the threshold; proof_epoch: the last epoch
+    whose evidence gave that class, None for an unproven or an anchored one; u_ppm: of data,
+    coverage_u_ppm: of coverage, v counted in both; blocked_by, distance_m: of a standby; terms: of
+    a holder in the data pool, coverage_terms in the coverage pool; paid: both parts;
+    coverage_paid: the second; held: kept for the station after this epoch; cumulative: the owner's
+    claim after this epoch; messages: of this epoch, samples the three smallest ids.
     """
 
     device: bytes
@@ -149,13 +157,17 @@ class StationRow:
     centre: tuple[int, int]
     station_class: StationClass
     since_epoch: int | None
+    proof_epoch: int | None
     quality_ppm: int
     v_ppm: int
     u_ppm: int
+    coverage_u_ppm: int
     blocked_by: bytes | None
     distance_m: int | None
     terms: Terms | None
+    coverage_terms: Terms | None
     paid: int
+    coverage_paid: int
     held: int
     cumulative: int
     reason: Verdict
@@ -172,11 +184,16 @@ class StationRow:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Base units: emission + carry_before = paid + carry_after; offered is the pool P."""
+    """Base units: emission + carry_before = paid + carry_after; offered is the pool P.
+
+    coverage_offered of it is for coverage, coverage_paid of what was paid was paid for it.
+    """
 
     emission: int
     offered: int
+    coverage_offered: int
     paid: int
+    coverage_paid: int
     carry_before: int
     carry_after: int
 
@@ -186,7 +203,8 @@ class EpochOutcome:
     """manifest: deterministic CBOR, manifest_hash its SHA-256; closing: the encoded EpochState.
 
     stations are in ascending order of device, with those that were registered when the epoch
-    ended; listed are the ids in the message root, after_close those only named.
+    ended; coverage: the encoded table of coverage/table.py; listed are the ids in the message
+    root, after_close those only named.
     """
 
     epoch: int
@@ -194,6 +212,7 @@ class EpochOutcome:
     manifest_hash: bytes
     closing: bytes
     stations: tuple[StationRow, ...]
+    coverage: bytes
     tree: Tree
     totals: Totals
     message_root: bytes

@@ -5,7 +5,8 @@ It knows evaluated stations, not messages. spec/rewards.md sections 2 to 5.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from gateway.core import h3bits
@@ -13,8 +14,8 @@ from gateway.core.allocator import Allocation, Share, allocate, carry_after, off
 from gateway.core.emission import emission
 from gateway.core.epoch_inputs import StationRow, Terms, Totals
 from gateway.core.epoch_setting import Setting
-from gateway.core.epoch_stations import Evaluated
-from gateway.core.rules import REWARD_RESOLUTION, AllocationRules
+from gateway.core.epoch_stations import Evaluated, Evaluation
+from gateway.core.rules import PPM, REWARD_RESOLUTION, AllocationRules
 from gateway.core.slots import SlotCandidate, SlotDecision, StationClass, assign_slots
 from gateway.core.verdicts import Verdict
 
@@ -30,36 +31,60 @@ class Pay(NamedTuple):
     held: Mapping[bytes, int]
 
 
-def pay_stations(setting: Setting, stations: Sequence[Evaluated]) -> Pay:
-    """Return what every station is paid; conservation is asserted."""
-    rules, opening = setting.rules, setting.opening
+class _Part(NamedTuple):
+    """One pool's allocations and their terms, by device."""
+
+    allocations: Mapping[bytes, Allocation]
+    terms: Mapping[bytes, Terms]
+
+    def pay(self, device: bytes) -> int:
+        allocation = self.allocations.get(device)
+        return 0 if allocation is None else allocation.pay
+
+
+def pay_stations(setting: Setting, evaluation: Evaluation) -> Pay:
+    """Return what every station is paid; conservation is asserted.
+
+    Data and coverage have a pool each, the same slot holders and the same arithmetic.
+    """
+    rules, opening, stations = setting.rules, setting.opening, evaluation.stations
     emitted = emission(setting.epoch_index, rules.emission.schedule)
     pool = offered(emitted, opening.carry, rules.allocation)
+    coverage_pool = pool * rules.coverage.pool_ppm // PPM
     candidates = {s.proven.device: s for s in stations if s.qualifies}
-    decisions = _slots(setting, candidates)
-    shares = [
-        _share(station, rules.allocation)
-        for device, station in candidates.items()
-        if decisions[device].holder
-    ]
-    allocations = allocate(pool, shares, rules.allocation)
-    terms = _terms(shares, allocations, rules.allocation)
-    paid = {device: allocation.pay for device, allocation in allocations.items()}
+    decisions = _slots(setting, candidates, evaluation.coverage.co_located)
+    holders = [one for device, one in candidates.items() if decisions[device].holder]
+    data = _part(pool - coverage_pool, holders, rules.allocation, lambda one: one.u_ppm)
+    coverage = _part(
+        coverage_pool,
+        holders,
+        replace(rules.allocation, rate_cap=rules.coverage.rate_cap),
+        lambda one: one.coverage_u_ppm,
+    )
+    paid = {device: data.pay(device) + coverage.pay(device) for device in data.allocations}
     total = sum(paid.values())
-    carried = carry_after(emitted, opening.carry, total, rules.allocation)
+    totals = Totals(
+        emission=emitted,
+        offered=pool,
+        coverage_offered=coverage_pool,
+        paid=total,
+        coverage_paid=sum(map(coverage.pay, paid)),
+        carry_before=opening.carry,
+        carry_after=carry_after(emitted, opening.carry, total, rules.allocation),
+    )
     cumulative, held = _balances(setting, stations, paid)
     rows = tuple(
         _row(
             station,
             decisions.get(station.proven.device),
-            allocations.get(station.proven.device),
-            terms.get(station.proven.device),
+            data,
+            coverage,
             held=held.get(station.proven.device, 0),
             cumulative=cumulative.get(station.owner, 0),
         )
         for station in stations
     )
-    return Pay(rows, Totals(emitted, pool, total, opening.carry, carried), cumulative, held)
+    return Pay(rows, totals, cumulative, held)
 
 
 def reward_cell(scoring_cell: int) -> int:
@@ -67,7 +92,11 @@ def reward_cell(scoring_cell: int) -> int:
     return h3bits.parent(scoring_cell, REWARD_RESOLUTION)
 
 
-def _slots(setting: Setting, candidates: Mapping[bytes, Evaluated]) -> dict[bytes, SlotDecision]:
+def _slots(
+    setting: Setting,
+    candidates: Mapping[bytes, Evaluated],
+    co_located: frozenset[tuple[bytes, bytes]],
+) -> dict[bytes, SlotDecision]:
     walk = []
     for device, station in candidates.items():
         since_epoch = station.proven.since_epoch
@@ -75,13 +104,26 @@ def _slots(setting: Setting, candidates: Mapping[bytes, Evaluated]) -> dict[byte
         walk.append(
             SlotCandidate(device, station.centre, station.proven.station_class, since_epoch)
         )
-    return assign_slots(walk, setting.rules.slots.distance_min_m, setting.sphere.distance_m)
+    slots = setting.rules.slots
+    return assign_slots(walk, slots.distance_min_m, setting.sphere.distance_m, co_located)
 
 
-def _share(station: Evaluated, rules: AllocationRules) -> Share:
+def _part(
+    pool: int,
+    holders: Sequence[Evaluated],
+    rules: AllocationRules,
+    u_ppm: Callable[[Evaluated], int],
+) -> _Part:
+    """Divide one pool over the holders by the usefulness that counts in it."""
+    shares = [_share(station, u_ppm(station), rules) for station in holders]
+    allocations = allocate(pool, shares, rules)
+    return _Part(allocations, _terms(shares, allocations, rules))
+
+
+def _share(station: Evaluated, u_ppm: int, rules: AllocationRules) -> Share:
     cell = reward_cell(station.proven.scoring_cell)
     unproven = station.proven.station_class is StationClass.UNPROVEN
-    return Share(station.proven.device, cell, rules.weight(cell), station.u_ppm, unproven)
+    return Share(station.proven.device, cell, rules.weight(cell), u_ppm, unproven)
 
 
 def _terms(
@@ -132,31 +174,35 @@ def _balances(
 def _row(
     station: Evaluated,
     decision: SlotDecision | None,
-    allocation: Allocation | None,
-    terms: Terms | None,
+    data: _Part,
+    coverage: _Part,
     *,
     held: int,
     cumulative: int,
 ) -> StationRow:
-    proven = station.proven
+    proven, device = station.proven, station.proven.device
     return StationRow(
-        device=proven.device,
+        device=device,
         owner=station.owner,
         scoring_cell=proven.scoring_cell,
         reward_cell=reward_cell(proven.scoring_cell),
         centre=station.centre,
         station_class=proven.station_class,
         since_epoch=proven.since_epoch,
+        proof_epoch=proven.proof_epoch,
         quality_ppm=station.day.quality_ppm,
         v_ppm=station.v_ppm,
         u_ppm=station.u_ppm,
+        coverage_u_ppm=station.coverage_u_ppm,
         blocked_by=None if decision is None else decision.blocked_by,
         distance_m=None if decision is None else decision.distance_m,
-        terms=terms,
-        paid=0 if allocation is None else allocation.pay,
+        terms=data.terms.get(device),
+        coverage_terms=coverage.terms.get(device),
+        paid=data.pay(device) + coverage.pay(device),
+        coverage_paid=coverage.pay(device),
         held=held,
         cumulative=cumulative,
-        reason=_reason(station, allocation),
+        reason=_reason(station, data.allocations.get(device), coverage.allocations.get(device)),
         messages=len(station.listed),
         samples=station.listed[:_SAMPLES],
         quantities=station.day.quantities,
@@ -164,14 +210,16 @@ def _row(
     )
 
 
-def _reason(station: Evaluated, allocation: Allocation | None) -> Verdict:
+def _reason(station: Evaluated, data: Allocation | None, coverage: Allocation | None) -> Verdict:
     """Return the one verdict that says best why the station got what it got."""
     if not station.day.readings:
         return Verdict.NO_READINGS
     if not station.qualifies:
         return Verdict.LOW_QUALITY
-    if allocation is None:
+    if data is None or coverage is None:
         return Verdict.STANDBY_DISTANCE
-    if not allocation.pay:
+    if not data.pay and not coverage.pay:
         return Verdict.DUST
-    return allocation.bound if station.owner else Verdict.NO_OWNER
+    if not station.owner:
+        return Verdict.NO_OWNER
+    return data.bound if data.pay else coverage.bound

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.core.canonical import MalformedError
+from gateway.core.coverage.entropy import open_entropy
+from gateway.core.coverage.radio import RadioTables, parse_radio_tables
+from gateway.core.coverage.regions import Region, parse_regions
 from gateway.core.epoch_inputs import ZERO_HASH, EpochError, EpochInputs, LogRange
 from gateway.core.genesis import DAY_MS, Genesis
 from gateway.core.geometry import Point, Sphere
@@ -31,6 +34,9 @@ from gateway.core.tables import parse_trig
 from gateway.core.verdicts import Verdict
 
 TRIG = "trig"
+RADIO = "radio"
+REGIONS = "regions"
+TABLES = frozenset({TRIG, RADIO, REGIONS})
 # The year 4707. A bound for bundles from strangers: some emission schedules are powers of it.
 EPOCH_MAX = 1_000_000
 _RESTORE = "Restore the store from a backup, or take the bundle from its source again"
@@ -38,7 +44,10 @@ _RESTORE = "Restore the store from a backup, or take the bundle from its source 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Everything that is not a message: epoch_index counts from the genesis."""
+    """Everything that is not a message.
+
+    epoch_index counts from the genesis; entropy: of the slots of the day that count.
+    """
 
     genesis: Genesis
     network_id: bytes
@@ -47,6 +56,9 @@ class Setting:
     rules: Rules
     quantities: Mapping[int, Quantity]
     sphere: Sphere
+    radio: RadioTables
+    region: Region
+    entropy: Mapping[int, bytes]
     opening: EpochState
     operator: OperatorState
     centres: Mapping[int, Point]
@@ -73,6 +85,9 @@ def epoch_setting(inputs: EpochInputs) -> Setting:
         rules,
         parse_quantities(inputs.quantities_text),
         Sphere(parse_trig(inputs.tables[TRIG])),
+        parse_radio_tables(inputs.tables[RADIO]),
+        _region(rules, inputs.tables[REGIONS]),
+        _entropy(inputs, network_id, statements, operator),
         opening,
         operator,
         _centres(opening, inputs.centres),
@@ -83,15 +98,39 @@ def check_rules_fit(rules: Rules, quantities_text: bytes, tables: Mapping[str, b
     """Raise EpochError if no epoch can be closed by these rules with these files of spec/."""
     if rules.epoch.length_ms != DAY_MS:
         raise _fault("These rules cannot be used", "an epoch is a UTC day", "rules")
-    if set(tables) != {TRIG}:
-        raise _fault("The tables do not fit", f"this software needs {TRIG!r} alone", "tables")
+    if set(tables) != TABLES:
+        why = f"this software needs {', '.join(sorted(TABLES))}"
+        raise _fault("The tables do not fit", why, "tables")
     for name, text, named in (
         ("quantities.toml", quantities_text, rules.files.quantities),
         ("tables/trig.csv", tables[TRIG], rules.files.trig),
+        ("tables/radio.csv", tables[RADIO], rules.files.radio),
+        ("regions.toml", tables[REGIONS], rules.files.regions),
     ):
         if digest(text) != named:
             why = f"the rules name the one with SHA-256 {named.hex()}"
             raise _fault(f"This is not the {name} of the rules", why, "files")
+
+
+def _region(rules: Rules, regions_text: bytes) -> Region:
+    regions = parse_regions(regions_text)
+    region = regions.get(rules.coverage.region)
+    if region is None:
+        why = f"there is no region {rules.coverage.region!r} among {', '.join(sorted(regions))}"
+        raise _fault("These rules cannot be used", why, "rules")
+    return region
+
+
+def _entropy(
+    inputs: EpochInputs,
+    network_id: bytes,
+    statements: tuple[KeyStatement, ...],
+    operator: OperatorState,
+) -> Mapping[int, bytes]:
+    try:
+        return open_entropy(inputs.entropy, inputs.epoch, network_id, statements, operator.voids)
+    except MalformedError as error:
+        raise _fault("The entropy cannot be used", str(error), "entropy") from error
 
 
 def _genesis(data: bytes) -> Genesis:

@@ -9,26 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway.core.epoch_inputs import Finding, Penalty, QuantityQuality, StationRow, Terms
+from gateway.core.coverage.model import NO_COVERAGE, Coverage
+from gateway.core.epoch_inputs import Penalty, QuantityQuality, StationRow, Terms
+from gateway.core.explain_coverage import CLASS_NAMES, advice, coverage_tree, finding_tree
 from gateway.core.ids import device_name
 from gateway.core.manifest import Manifest
 from gateway.core.quantities import Quantity
 from gateway.core.rules import PPM, Rules
 from gateway.core.slots import StationClass
-from gateway.core.verdicts import ADVICE, Verdict
+from gateway.core.verdicts import Verdict
 
 Tree = dict[str, Any]
 
-_CLASS_NAMES = {
-    StationClass.WITNESSED: "anchored or witnessed",
-    StationClass.PEER_CHECKED: "peer-checked",
-    StationClass.UNPROVEN: "unproven",
-}
-_CLASS_REASONS = {
-    StationClass.WITNESSED: "the operator has audited it by hand (operator log)",
-    StationClass.PEER_CHECKED: "peers agree with it",
-    StationClass.UNPROVEN: "nobody independent could have contradicted it yet",
-}
 _FORMULAS = {
     "pool_share": "A = P * w * g(U) * u // (Z * U)",
     "unproven_share": "B = (P // divisor) * w * g(U') * u // (Z' * U')",
@@ -42,17 +34,22 @@ def find_station(stations: Iterable[StationRow], device: bytes) -> StationRow | 
 
 
 def explain(
-    manifest: Manifest, row: StationRow, rules: Rules, quantities: Mapping[int, Quantity]
+    manifest: Manifest,
+    row: StationRow,
+    rules: Rules,
+    quantities: Mapping[int, Quantity],
+    coverage: Coverage = NO_COVERAGE,
 ) -> Tree:
     """Return the explanation of one station's epoch.
 
-    rules, quantities: those that the manifest names.
+    rules, quantities, coverage: those that the manifest names.
     """
+    own = next((one for one in coverage.stations if one.device == row.device), None)
     return {
         "epoch": manifest.epoch,
         "station": device_name(row.device),
         "outcome": _outcome(row),
-        "pay": None if row.terms is None else _pay(manifest, row, row.terms, rules),
+        "pay": _pay(manifest, row, rules),
         "slot": _slot(row, rules),
         "usefulness": {
             "formula": "u = quality * verifiability // 1,000,000",
@@ -61,17 +58,19 @@ def explain(
             "u_ppm": row.u_ppm,
         },
         "verifiability": {
-            "class": _CLASS_NAMES[row.station_class],
-            "why": _CLASS_REASONS[row.station_class],
+            "class": CLASS_NAMES[row.station_class],
+            "why": _why(row),
             "since_epoch": row.since_epoch,
+            "proof_epoch": row.proof_epoch,
         },
+        "coverage": None if own is None else coverage_tree(own, coverage.links, rules),
         "quality": {
             "formula": "mean over the declared quantities, rounded down",
             "quality_ppm": row.quality_ppm,
             "threshold_ppm": rules.quality.threshold_ppm,
             "quantities": [_quality(quality, quantities) for quality in row.quantities],
         },
-        "findings": [_finding(finding) for finding in row.findings],
+        "findings": [finding_tree(finding) for finding in row.findings],
         "inputs": {
             "messages": row.messages,
             "samples": [message_id.hex() for message_id in row.samples],
@@ -85,13 +84,26 @@ def explain(
     }
 
 
+def _why(row: StationRow) -> str:
+    """Where the class comes from: this epoch's evidence, or that of an earlier one."""
+    if row.station_class is StationClass.UNPROVEN:
+        return "nobody independent could have contradicted it yet"
+    if row.proof_epoch is None:
+        return "the operator has audited it by hand (operator log)"
+    proven = "independent witnesses heard it"
+    if row.station_class is StationClass.PEER_CHECKED:
+        proven = "an independent witness heard it, and its peers agree with it"
+    return f"{proven}, last in epoch {row.proof_epoch}"
+
+
 def _outcome(row: StationRow) -> Tree:
     outcome: Tree = {
         "paid": str(row.paid),
+        "coverage_paid": str(row.coverage_paid),
         "held": str(row.held),
         "owner": row.owner.hex() if row.owner else None,
         "owner_cumulative": str(row.cumulative) if row.owner else None,
-        **_advice(row.reason),
+        **advice(row.reason),
     }
     if row.blocked_by is not None:
         outcome["blocked_by"] = device_name(row.blocked_by)
@@ -111,7 +123,24 @@ def _slot(row: StationRow, rules: Rules) -> Tree:
     }
 
 
-def _pay(manifest: Manifest, row: StationRow, terms: Terms, rules: Rules) -> Tree:
+def _pay(manifest: Manifest, row: StationRow, rules: Rules) -> Tree | None:
+    """The two parts of a slot holder's pay; each is its own pool, cap and usefulness."""
+    if row.terms is None:
+        return None
+    totals = manifest.totals
+    data_pool = totals.offered - totals.coverage_offered
+    parts: Tree = {
+        "value": str(row.paid),
+        "data": _part(data_pool, rules.allocation.rate_cap, row.u_ppm, row.terms, rules),
+        "coverage": None,
+    }
+    if row.coverage_terms is not None:
+        pool, cap = totals.coverage_offered, rules.coverage.rate_cap
+        parts["coverage"] = _part(pool, cap, row.coverage_u_ppm, row.coverage_terms, rules)
+    return parts
+
+
+def _part(pool: int, cap: int, u_ppm: int, terms: Terms, rules: Rules) -> Tree:
     amounts = {
         "pool_share": terms.pool_share,
         "unproven_share": terms.unproven_share,
@@ -129,14 +158,14 @@ def _pay(manifest: Manifest, row: StationRow, terms: Terms, rules: Rules) -> Tre
         "bound": min(present, key=lambda name: present[name]),
         "value": str(min(present.values())),
         "numbers": {
-            "P": str(manifest.totals.offered),
+            "P": str(pool),
             "divisor": allocation.unproven_pool_divisor,
-            "cap": str(allocation.rate_cap),
+            "cap": str(cap),
             "w0": allocation.default_cell_weight,
             "slopes": list(allocation.slopes),
             "segment": allocation.slope_segment_ppm,
             "w": terms.weight,
-            "u": row.u_ppm,
+            "u": u_ppm,
             "U": terms.cell_u_ppm,
             "g(U)": str(terms.cell_points),
             "Z": str(terms.all_points),
@@ -170,7 +199,7 @@ def _penalty(penalty: Penalty, expected: int, quantity: Quantity | None) -> Tree
         first["value"] = decimal(penalty.value, penalty.exponent)
     first |= _against(penalty, quantity)
     return {
-        **_advice(penalty.verdict),
+        **advice(penalty.verdict),
         "readings": penalty.readings,
         "windows": penalty.windows,
         "cost_ppm": penalty.lost_ppm // expected,
@@ -200,19 +229,6 @@ def _against(penalty: Penalty, quantity: Quantity | None) -> Tree:
             return {"received_ms": observed, "released_ms": limit}
         case _:
             return {}
-
-
-def _finding(finding: Finding) -> Tree:
-    return {
-        **_advice(finding.verdict),
-        "count": finding.count,
-        "examples": [message_id.hex() for message_id in finding.examples],
-    }
-
-
-def _advice(verdict: Verdict) -> Tree:
-    what, do = ADVICE[verdict]
-    return {"verdict": verdict.name.lower(), "what": what, "do": do}
 
 
 def decimal(value: int, exponent: int) -> str:

@@ -48,6 +48,13 @@ class Sphere:
         sixteenth = _arctan(tangent)
         return (16 * EARTH_RADIUS_M * sixteenth + TRIG_SCALE // 2) // TRIG_SCALE
 
+    def position_cm(self, point: Point) -> Vector:
+        """Return the place as seen from the Earth's centre, in centimetres, each rounded down."""
+        x, y, z = self._vector(point)
+        radius_cm = 100 * EARTH_RADIUS_M
+        scaled = (x * radius_cm, y * radius_cm, z * radius_cm)
+        return scaled[0] // TRIG_SCALE, scaled[1] // TRIG_SCALE, scaled[2] // TRIG_SCALE
+
     def _unit_vector(self, point: Point) -> Vector:
         latitude_e6, longitude_e6 = point
         if abs(latitude_e6) > _QUARTER_E6 or abs(longitude_e6) > 2 * _QUARTER_E6:

@@ -22,7 +22,7 @@ from gateway.core.canonical import (
 from gateway.core.cbor_profile import encode
 from gateway.core.epoch_inputs import LogRange, Totals
 
-FORMAT = 1
+FORMAT = 2
 # Notice (protocol section 7, kind 23) by which a gateway puts its name under a manifest:
 # [ATTESTATION_CODE, "epoch <number>", manifest hash].
 ATTESTATION_CODE = 1
@@ -33,8 +33,8 @@ class Manifest:
     """The fields in the order of the array; hashes are SHA-256 unless said otherwise.
 
     genesis, rules, quantities and tables (by name): of the exact bytes; opening, closing: of the
-    encoded states; centres, stations, after_close: of their CBOR; entropy: of none yet;
-    payout_root: keccak-256, as the claims contract wants it.
+    encoded states; centres, entropy, stations, coverage, after_close: of their CBOR; payout_root:
+    keccak-256, as the claims contract wants it.
     """
 
     network_id: bytes
@@ -55,6 +55,7 @@ class Manifest:
     centres: bytes
     entropy: bytes
     stations: bytes
+    coverage: bytes
     after_close: bytes
     totals: Totals
     payout_root: bytes

@@ -18,6 +18,7 @@ from gateway.core.operator import (
     Quarantine,
     RulesChange,
     SetOwner,
+    VoidSlots,
     open_operator_event,
 )
 from gateway.core.state import EpochState
@@ -27,13 +28,18 @@ from gateway.core.verdicts import Verdict
 
 @dataclass(slots=True)
 class OperatorState:
-    """Owners, anchors, quarantines and rules in force; later: signed events that are not yet."""
+    """Owners, anchors, quarantines and rules in force; later: signed events that are not yet.
+
+    voids: ranges of slots, first and last; they count from when they are logged, since a gateway
+    that was down over midnight can name the last slots of a day only on the next.
+    """
 
     owners: dict[bytes, bytes]
     anchored: set[bytes]
     quarantines: set[tuple[bytes, int, int]]
     rules: list[tuple[int, bytes]]
     later: list[bytes]
+    voids: list[tuple[int, int]]
 
     def quarantined(self) -> dict[bytes, list[tuple[int, int]]]:
         """Return the quarantined ranges of seqs by device."""
@@ -61,6 +67,7 @@ def operator_state(
         set(opening.quarantines),
         list(opening.rules),
         [],
+        [],
     )
     waiting = [(_open(data, network_id, statements), data) for data in opening.later_events]
     logged = [(_open(data, network_id, statements), data) for data in events]
@@ -69,6 +76,8 @@ def operator_state(
     opened = sorted((*waiting, *logged), key=lambda pair: pair[0].serial)
     _check_times([event for event, _ in opened])
     for event, data in opened:
+        if isinstance(event.body, VoidSlots):
+            state.voids += event.body.ranges
         if event.time_ms >= ends_ms:
             state.later.append(data)
         else:

@@ -2,7 +2,8 @@
 
 Flags are QARTOD's (IOOS, Manual for Real-Time Oceanographic Data Quality Control); the tests are
 gross range, rate of change and flat line, and completeness against the declared interval. Exact
-text: spec/rewards.md section 10. It knows one station's readings, not where they came from.
+text: spec/rewards.md section 10. It knows one station's readings, not where they came from, and
+nothing of its neighbours (neighbourhood.py).
 """
 
 from __future__ import annotations
@@ -73,6 +74,23 @@ class Judged(NamedTuple):
     verdict: Verdict | None
     observed: int | None
     limit: int | None
+
+
+class JudgedKey(NamedTuple):
+    """A declared (quantity, channel), its readings judged by themselves, and what stands.
+
+    declared: what the promise is measured against; judged: in the order of the day.
+    """
+
+    declared: Declared
+    quantity: Quantity
+    judged: tuple[Judged, ...]
+    standing: Standing | None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Quantity and channel."""
+        return self.declared.quantity, self.declared.channel
 
 
 class _Outcome(NamedTuple):
@@ -186,12 +204,22 @@ def _credit(reading: Reading, outcome: _Outcome, credit_ppm: int, rules: Rules) 
     late_ppm = rules.release.late_ppm
     # Within the grace nothing is late, whatever its window: no need to ask when that ends.
     in_grace = reading.recv_ms - reading.time_ms < rules.release.grace_ms
-    if credit_ppm > late_ppm and not in_grace:
+    # Who passed and is late is told so even where it costs nothing: the late are nobody's peers.
+    if (credit_ppm > late_ppm or outcome.verdict is None) and not in_grace:
         released_ms = release_ms(reading.time_ms, rules)
         if reading.recv_ms >= released_ms:
             late = Verdict.POST_RELEASE
             return Judged(reading, outcome.flag, late_ppm, late, reading.recv_ms, released_ms)
     return Judged(reading, outcome.flag, credit_ppm, *outcome[1:])
+
+
+def lowered(
+    item: Judged, credit_ppm: int, verdict: Verdict, observed: int | None, limit: int | None
+) -> Judged:
+    """Return the reading with at most that credit; if it already has no more, as it was."""
+    if item.credit_ppm <= credit_ppm:
+        return item
+    return item._replace(credit_ppm=credit_ppm, verdict=verdict, observed=observed, limit=limit)
 
 
 def score(

@@ -8,7 +8,6 @@ does not apply can never look as if it were in force.
 from __future__ import annotations
 
 import hashlib
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,18 +22,43 @@ from gateway.core.emission import (
     Table,
     supply_bound,
 )
-from gateway.core.faults import CoreFault
+from gateway.core.evidence_rules import (
+    CoverageRules,
+    PeerRules,
+    PlaceRules,
+    SpatialRules,
+    coverage_rules,
+    peer_rules,
+    place_rules,
+    spatial_rules,
+)
+from gateway.core.rules_toml import PPM, RulesError, Section
 
-PPM = 1_000_000
 REWARD_RESOLUTION = 7
-_DIGITS_MAX = 78  # of 2**256, the largest amount that a claim can carry
 _DECIMALS_MAX = 36
-_INTEGER_MAX = 2**63 - 1
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
-
-class RulesError(CoreFault):
-    """A rule file that cannot be used."""
+# What a rule set is made of, whichever module reads it.
+__all__ = [
+    "PPM",
+    "REWARD_RESOLUTION",
+    "AllocationRules",
+    "CoverageRules",
+    "EmissionRules",
+    "EpochRules",
+    "FileRules",
+    "PeerRules",
+    "PlaceRules",
+    "QualityRules",
+    "ReleaseRules",
+    "Rules",
+    "RulesError",
+    "SlotClockRules",
+    "SlotRules",
+    "SpatialRules",
+    "VerifiabilityRules",
+    "parse_rules",
+    "rules_hash",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +133,8 @@ class FileRules:
 
     quantities: bytes
     trig: bytes
+    radio: bytes
+    regions: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +148,10 @@ class Rules:
     slots: SlotRules
     allocation: AllocationRules
     emission: EmissionRules
+    coverage: CoverageRules
+    place: PlaceRules
+    spatial: SpatialRules
+    peers: PeerRules
 
 
 def rules_hash(text: bytes) -> bytes:
@@ -140,7 +170,7 @@ def parse_rules(text: bytes) -> Rules:
             "Restore the file from the release or the bundle that it came with",
             "rules_not_toml",
         ) from error
-    top = _Section("the file", document)
+    top = Section("the file", document)
     rules = Rules(
         files=_files(top.section("files")),
         epoch=_epoch(top.section("epoch")),
@@ -151,126 +181,40 @@ def parse_rules(text: bytes) -> Rules:
         slots=_slots(top.section("slots")),
         allocation=_allocation(top.section("allocation")),
         emission=_emission(top.section("emission")),
+        coverage=coverage_rules(top.section("coverage")),
+        place=place_rules(top.section("place")),
+        spatial=spatial_rules(top.section("spatial")),
+        peers=peer_rules(top.section("peers")),
     )
     top.finish()
     _check_across(rules)
     return rules
 
 
-class _Section:
-    """A TOML table whose keys are taken one by one, so that leftovers can be refused."""
-
-    def __init__(self, name: str, table: Mapping[str, object]) -> None:
-        self._name = name
-        self._rest = dict(table)
-
-    def section(self, key: str) -> _Section:
-        value = self._take(key)
-        if not isinstance(value, dict):
-            raise self._bad(key, "is not a table", f"Write it as [{key}]")
-        return _Section(f"[{key}]", value)
-
-    def integer(self, key: str, low: int, high: int = _INTEGER_MAX) -> int:
-        value = self._take(key)
-        if type(value) is not int or not low <= value <= high:
-            raise self._bad(key, f"is {value!r:.80}", f"Give an integer of {low} to {high}")
-        return value
-
-    def ppm(self, key: str) -> int:
-        return self.integer(key, 0, PPM)
-
-    def text(self, key: str) -> str:
-        value = self._take(key)
-        if not isinstance(value, str):
-            raise self._bad(key, f"is {value!r:.80}", "Give it in quotation marks")
-        return value
-
-    def sha256(self, key: str) -> bytes:
-        text = self.text(key)
-        if not _SHA256.fullmatch(text):
-            raise self._bad(key, f"is {text!r:.80}", "Give 64 hex digits in lower case")
-        return bytes.fromhex(text)
-
-    def amount(self, key: str) -> int:
-        return self._amount(key, self._take(key))
-
-    def amounts(self, key: str) -> tuple[int, ...]:
-        return tuple(self._amount(key, value) for value in self._list(key))
-
-    def falling(self, key: str) -> tuple[int, ...]:
-        """Positive integers, none above the one before it."""
-        values = self._list(key)
-        slopes = tuple(value for value in values if type(value) is int and value > 0)
-        if len(slopes) != len(values) or list(slopes) != sorted(slopes, reverse=True):
-            raise self._bad(
-                key,
-                "has a slope that is no positive integer, or that rises",
-                "A rising slope would pay for splitting: list them falling",
-            )
-        return slopes
-
-    def sections(self, key: str) -> list[_Section]:
-        """An array of tables; none if the key is absent."""
-        values = self._rest.pop(key, [])
-        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-            raise self._bad(key, "is not an array of tables", f"Write each one as [[{key}]]")
-        return [_Section(f"{self._name} {key}", value) for value in values]
-
-    def finish(self) -> None:
-        if self._rest:
-            raise RulesError(
-                f"{self._name} has the unknown key {min(self._rest)!r:.80}",
-                "a rule that this software does not apply must not look as if it were in force",
-                "Correct the spelling, or use the software that these rules were made for",
-                "rules_unknown_key",
-            )
-
-    def _take(self, key: str) -> object:
-        if key not in self._rest:
-            raise RulesError(
-                f"{self._name} lacks the key {key!r}",
-                "no rule has a default: two gateways could differ in it",
-                f"Add {key}; spec/rules/0001.toml shows every key with its unit",
-                "rules_missing_key",
-            )
-        return self._rest.pop(key)
-
-    def _list(self, key: str) -> list[object]:
-        value = self._take(key)
-        if not isinstance(value, list) or not value:
-            raise self._bad(key, f"is {value!r:.80}", "Give a list with at least one entry")
-        return value
-
-    def _amount(self, key: str, value: object) -> int:
-        text = value if isinstance(value, str) else ""
-        if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
-            do = "Give base units as decimal digits in quotation marks"
-            raise self._bad(key, f"is {value!r:.80}", do)
-        return int(text)
-
-    def _bad(self, key: str, why: str, do: str) -> RulesError:
-        return RulesError(f"{self._name} {key} cannot be used", f"it {why}", do, "rules_bad_value")
-
-
-def _files(section: _Section) -> FileRules:
-    rules = FileRules(section.sha256("quantities"), section.sha256("trig"))
+def _files(section: Section) -> FileRules:
+    rules = FileRules(
+        quantities=section.sha256("quantities"),
+        trig=section.sha256("trig"),
+        radio=section.sha256("radio"),
+        regions=section.sha256("regions"),
+    )
     section.finish()
     return rules
 
 
-def _epoch(section: _Section) -> EpochRules:
+def _epoch(section: Section) -> EpochRules:
     rules = EpochRules(section.integer("length_ms", 1), section.integer("close_after_ms", 0))
     section.finish()
     return rules
 
 
-def _slot_clock(section: _Section) -> SlotClockRules:
+def _slot_clock(section: Section) -> SlotClockRules:
     rules = SlotClockRules(section.integer("slot_ms", 1), section.integer("future_slots_max", 0))
     section.finish()
     return rules
 
 
-def _release(section: _Section) -> ReleaseRules:
+def _release(section: Section) -> ReleaseRules:
     rules = ReleaseRules(
         section.integer("window_ms", 1), section.integer("grace_ms", 0), section.ppm("late_ppm")
     )
@@ -278,7 +222,7 @@ def _release(section: _Section) -> ReleaseRules:
     return rules
 
 
-def _quality(section: _Section) -> QualityRules:
+def _quality(section: Section) -> QualityRules:
     rules = QualityRules(
         section.ppm("threshold_ppm"),
         section.ppm("suspect_ppm"),
@@ -288,7 +232,7 @@ def _quality(section: _Section) -> QualityRules:
     return rules
 
 
-def _verifiability(section: _Section) -> VerifiabilityRules:
+def _verifiability(section: Section) -> VerifiabilityRules:
     rules = VerifiabilityRules(
         section.ppm("unproven_ppm"),
         section.ppm("peer_checked_ppm"),
@@ -299,7 +243,7 @@ def _verifiability(section: _Section) -> VerifiabilityRules:
     return rules
 
 
-def _slots(section: _Section) -> SlotRules:
+def _slots(section: Section) -> SlotRules:
     rules = SlotRules(
         section.integer("distance_min_m", 0), section.integer("class_lapse_epochs", 1)
     )
@@ -307,7 +251,7 @@ def _slots(section: _Section) -> SlotRules:
     return rules
 
 
-def _allocation(section: _Section) -> AllocationRules:
+def _allocation(section: Section) -> AllocationRules:
     rules = AllocationRules(
         unproven_pool_divisor=section.integer("unproven_pool_divisor", 1),
         slope_segment_ppm=section.integer("slope_segment_ppm", 1),
@@ -321,7 +265,7 @@ def _allocation(section: _Section) -> AllocationRules:
     return rules
 
 
-def _cell_weights(sections: list[_Section]) -> dict[int, int]:
+def _cell_weights(sections: list[Section]) -> dict[int, int]:
     weights: dict[int, int] = {}
     for section in sections:
         text = section.text("cell")
@@ -339,7 +283,7 @@ def _cell_weights(sections: list[_Section]) -> dict[int, int]:
     return weights
 
 
-def _emission(section: _Section) -> EmissionRules:
+def _emission(section: Section) -> EmissionRules:
     kind = section.text("kind")
     build = _SCHEDULES.get(kind)
     if build is None:
@@ -366,14 +310,14 @@ def _emission(section: _Section) -> EmissionRules:
     return rules
 
 
-def _geometric(section: _Section) -> Geometric:
+def _geometric(section: Section) -> Geometric:
     denominator = section.integer("denominator", 2)
     numerator = section.integer("numerator", 0, denominator - 1)
     period_epochs = section.integer("period_epochs", 1)
     return Geometric(section.amount("initial"), numerator, denominator, period_epochs)
 
 
-_SCHEDULES: dict[str, Callable[[_Section], Schedule]] = {
+_SCHEDULES: dict[str, Callable[[Section], Schedule]] = {
     "constant": lambda s: Constant(s.amount("amount"), s.integer("epochs", 1)),
     "halving": lambda s: Halving(s.amount("initial"), s.integer("period_epochs", 1)),
     "geometric": _geometric,
@@ -388,6 +332,10 @@ def _check_across(rules: Rules) -> None:
         raise _contradiction("epoch.length_ms is no multiple of slot_clock.slot_ms")
     if rules.epoch.close_after_ms < released_ms:
         raise _contradiction("the epoch closes before its last window is released")
+    if rules.epoch.close_after_ms <= rules.coverage.reveal_after_ms:
+        raise _contradiction("the epoch closes before anything can be revealed")
+    if rules.coverage.reveal_after_ms < rules.coverage.witness_until_ms:
+        raise _contradiction("secrets are revealed before the last witness report")
 
 
 def _contradiction(why: str) -> RulesError:

@@ -55,12 +55,16 @@ def assign_slots(
     candidates: Iterable[SlotCandidate],
     distance_min_m: int,
     distance: Callable[[Point, Point], int],
+    co_located: frozenset[tuple[bytes, bytes]] = frozenset(),
 ) -> dict[bytes, SlotDecision]:
     """Return the decision for every candidate, in order of seniority.
 
-    `distance` is Sphere.distance_m, or anything that is nowhere smaller. A station that is given
-    twice is a caller's bug: ValueError.
+    `distance` is Sphere.distance_m, or anything that is nowhere smaller. co_located: pairs (the
+    smaller first) that stand side by side whatever their cells say; they count as 0 m apart. A
+    station that is given twice is a caller's bug: ValueError.
     """
+    beside = _beside(co_located)
+    holders: dict[bytes, SlotCandidate] = {}
     walk = sorted(candidates, key=seniority)
     grid = _Grid(distance_min_m)
     decisions: dict[bytes, SlotDecision] = {}
@@ -70,16 +74,30 @@ def assign_slots(
             for holder in grid.around(candidate.centre)
             if (metres := distance(candidate.centre, holder.centre)) < distance_min_m
         ]
+        close += [
+            (0, seniority(holders[other]))
+            for other in beside.get(candidate.station, ())
+            if other in holders
+        ]
         if close:
             metres, (_, _, blocker) = min(close)
             standby = SlotDecision(holder=False, blocked_by=blocker, distance_m=metres)
             decisions[candidate.station] = standby
         else:
             grid.add(candidate)
+            holders[candidate.station] = candidate
             decisions[candidate.station] = HOLDER
     if len(decisions) != len(walk):
         raise ValueError("a station is given twice")
     return decisions
+
+
+def _beside(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, list[bytes]]:
+    others: dict[bytes, list[bytes]] = {}
+    for one, other in pairs:
+        others.setdefault(one, []).append(other)
+        others.setdefault(other, []).append(one)
+    return others
 
 
 class _Grid:

@@ -27,12 +27,13 @@ from gateway.core.clockmap import BootClock
 from gateway.core.geometry import Point
 from gateway.core.logs import admission_fields, parse_admission
 from gateway.core.model import AdmissionEntry, Declared
+from gateway.core.peer_days import PeerDay, parse_peer_day, peer_day_fields
 from gateway.core.quality import Standing
 from gateway.core.ranges import Ranges
 from gateway.core.slots import StationClass
 from gateway.core.wire_bodies import SCORING_RESOLUTIONS
 
-VERSION = 1
+VERSION = 2
 LATITUDE_E6_MAX = 90_000_000
 LONGITUDE_E6_MAX = 180_000_000
 _T = TypeVar("_T")
@@ -56,7 +57,9 @@ class StationState:
     hello_seq, declared, scoring_cell: of the hello that is in force; owner, claim_seq: of its
     newest claim, b"" and 0 without one; station_class, since_epoch, evidence_epoch: its class,
     the first epoch of unbroken membership and the last with evidence, None without either;
-    standings: by (quantity, channel), ascending.
+    standings: by (quantity, channel), ascending; duty_class: of the hello in force; proof_class,
+    proof_epoch: the best class that evidence gave lately, and the last epoch in which it did;
+    unrevealed: epochs of late whose secret was not revealed; peers: sums of late days.
     """
 
     device: bytes
@@ -71,6 +74,11 @@ class StationState:
     since_epoch: int | None = None
     evidence_epoch: int | None = None
     standings: tuple[tuple[int, int, Standing], ...] = ()
+    duty_class: int = 0
+    proof_class: StationClass = StationClass.UNPROVEN
+    proof_epoch: int | None = None
+    unrevealed: tuple[int, ...] = ()
+    peers: tuple[PeerDay, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +183,19 @@ def _station_fields(station: StationState) -> list[Any]:
         station.since_epoch,
         station.evidence_epoch,
         [(quantity, channel, *standing) for quantity, channel, standing in station.standings],
+        station.duty_class,
+        int(station.proof_class),
+        station.proof_epoch,
+        station.unrevealed,
+        [peer_day_fields(day) for day in station.peers],
     ]
 
 
 def _station(value: Any) -> StationState:
-    fields = row(value, 12, "a station")
-    if uint(fields[8], "a class") not in _CLASSES:
-        raise MalformedError(f"a station of class {fields[8]!r}")
+    fields = row(value, 17, "a station")
+    for index in (8, 13):
+        if uint(fields[index], "a class") not in _CLASSES:
+            raise MalformedError(f"a station of class {fields[index]!r}")
     return StationState(
         octets(fields[0], _DEVICE, "a device"),
         octets(fields[1], _HASH, "a public key"),
@@ -195,6 +209,11 @@ def _station(value: Any) -> StationState:
         _epoch_or_none(fields[9]),
         _epoch_or_none(fields[10]),
         tuple(_each(fields[11], _standing)),
+        uint(fields[12], "a duty class"),
+        StationClass(fields[13]),
+        _epoch_or_none(fields[14]),
+        tuple(_each(fields[15], lambda v: uint(v, "an epoch"))),
+        tuple(_each(fields[16], parse_peer_day)),
     )
 
 

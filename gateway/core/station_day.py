@@ -1,25 +1,35 @@
 """One station's day: its listed messages as readings per quantity, judged and scored.
 
-It joins messages and quality.py; it knows nothing of pay.
+It joins messages, quality.py and what the neighbours say; it knows nothing of pay. Judging comes
+first for all stations, since whoever passes by itself is somebody's neighbour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from gateway.core.epoch_inputs import Finding, QuantityQuality
 from gateway.core.listing import Item
 from gateway.core.model import Declared, Readings
-from gateway.core.quality import Reading, judge, score, station_quality_ppm
+from gateway.core.neighbour import Key, Limit, NeighbourOutcome, Suspect
+from gateway.core.quality import (
+    Flag,
+    Judged,
+    JudgedKey,
+    Reading,
+    judge,
+    lowered,
+    score,
+    station_quality_ppm,
+)
 from gateway.core.quantities import Quantity
 from gateway.core.rules import Rules
 from gateway.core.state import StationState
 from gateway.core.stations import Standings
 from gateway.core.verdicts import Verdict
 
-Key = tuple[int, int]
 _EXAMPLES = 2
 
 
@@ -29,6 +39,16 @@ class StationDay(NamedTuple):
     quality_ppm: int
     quantities: tuple[QuantityQuality, ...]
     standings: Standings
+    findings: tuple[Finding, ...]
+    readings: int
+
+
+class JudgedDay(NamedTuple):
+    """One station's UTC day before its neighbours are asked; readings as in StationDay."""
+
+    start_ms: int
+    length_ms: int
+    keys: tuple[JudgedKey, ...]
     findings: tuple[Finding, ...]
     readings: int
 
@@ -97,7 +117,21 @@ def evaluate_day(
     quantities: Mapping[int, Quantity],
     rules: Rules,
 ) -> StationDay:
-    """Return the day of one station.
+    """Return the day of one station that has no neighbours. Arguments as in judge_day."""
+    judged = judge_day(station, epoch, items, unpaid, quantities=quantities, rules=rules)
+    return score_day(judged, None, rules)
+
+
+def judge_day(
+    station: StationState,
+    epoch: int,
+    items: Iterable[Item],
+    unpaid: Mapping[bytes, Verdict],
+    *,
+    quantities: Mapping[int, Quantity],
+    rules: Rules,
+) -> JudgedDay:
+    """Return the day of one station, every reading judged by itself.
 
     unpaid: FORKED or QUARANTINED by message id. Messages without a time that counts are left
     out. A declared quantity that nobody knows is not evaluated, and not part of the mean.
@@ -112,22 +146,51 @@ def evaluate_day(
         if isinstance(body, Readings) and placed is not None and placed.fault is None:
             day.add(item, placed.utc_ms, body, unpaid.get(item.entry.message_id))
     stood = {standing[:2]: standing[2] for standing in station.standings}
-    results = []
-    standings = []
+    keys = []
     for promise in declared:
         key = (promise.quantity, promise.channel)
         judged, standing = judge(wanted[key], day.series[key], stood.get(key), rules)
-        results.append(score(_measured(promise, rules), judged, start_ms, length_ms))
-        if standing is not None:
-            standings.append((*key, standing))
+        keys.append(JudgedKey(_measured(promise, rules), wanted[key], tuple(judged), standing))
     readings = sum(map(len, day.series.values()))
+    return JudgedDay(start_ms, length_ms, tuple(keys), day.findings(), readings)
+
+
+def score_day(day: JudgedDay, neighbours: NeighbourOutcome | None, rules: Rules) -> StationDay:
+    """Return the day scored, with what its neighbours say; None: nobody was asked."""
+    results = []
+    for key in day.keys:
+        judged: Sequence[Judged] = key.judged
+        if neighbours is not None:
+            judged = _doubted(judged, day.start_ms, neighbours.suspects.get(key.key, {}), rules)
+            judged = _limited(judged, neighbours.limits.get(key.key))
+        results.append(score(key.declared, judged, day.start_ms, day.length_ms))
     return StationDay(
         station_quality_ppm(results),
         tuple(results),
-        tuple(standings),
-        day.findings(),
-        readings,
+        tuple((*key.key, key.standing) for key in day.keys if key.standing is not None),
+        day.findings if neighbours is None else (*day.findings, *neighbours.findings),
+        day.readings,
     )
+
+
+def _doubted(
+    judged: Sequence[Judged], start_ms: int, suspects: Mapping[int, Suspect], rules: Rules
+) -> Sequence[Judged]:
+    """Doubt all readings of the windows whose newest stood out among its neighbours."""
+    if not suspects:
+        return judged
+    window_ms, credit_ppm = rules.spatial.window_ms, rules.quality.suspect_ppm
+    return [
+        item
+        if suspect is None or item.flag is not Flag.PASS
+        else lowered(item, credit_ppm, Verdict.BUDDY, *suspect)
+        for item in judged
+        for suspect in (suspects.get((item.reading.time_ms - start_ms) // window_ms),)
+    ]
+
+
+def _limited(judged: Sequence[Judged], limit: Limit | None) -> Sequence[Judged]:
+    return judged if limit is None else [lowered(item, *limit) for item in judged]
 
 
 def _measured(promise: Declared, rules: Rules) -> Declared:

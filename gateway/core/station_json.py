@@ -11,7 +11,7 @@ from gateway.core.epoch_inputs import StationRow
 from gateway.core.ids import device_name
 from gateway.core.slots import StationClass
 
-CLASS_NAMES = ("anchored", "peer_checked", "unproven")
+CLASS_NAMES = ("anchored", "witnessed", "peer_checked", "unproven")
 
 
 def station_json(row: StationRow) -> dict[str, Any]:
@@ -24,11 +24,14 @@ def station_json(row: StationRow) -> dict[str, Any]:
         "class": class_name(row),
         "quality_ppm": row.quality_ppm,
         "verifiability_ppm": row.v_ppm,
+        "proof_epoch": row.proof_epoch,
         "usefulness_ppm": row.u_ppm,
+        "coverage_usefulness_ppm": row.coverage_u_ppm,
         "slot": slot(row),
         "blocked_by": None if row.blocked_by is None else device_name(row.blocked_by),
         "distance_m": row.distance_m,
         "paid": str(row.paid),
+        "coverage_paid": str(row.coverage_paid),
         "held": str(row.held),
         "cumulative": str(row.cumulative),
         "reason": row.reason.name.lower(),
@@ -37,8 +40,8 @@ def station_json(row: StationRow) -> dict[str, Any]:
 
 
 def class_name(row: StationRow) -> str:
-    """The class in one word. Nothing produces witness evidence yet, so class 0 is anchored."""
-    if row.station_class is StationClass.WITNESSED:
+    """The class in one word: class 0 without a proof by radio is an audit by hand."""
+    if row.station_class is StationClass.WITNESSED and row.proof_epoch is None:
         return CLASS_NAMES[0]
     return row.station_class.name.lower()
 

@@ -30,7 +30,7 @@ _HASH = (32,)
 _OWNER = (0, 20)
 _VERDICTS = frozenset(Verdict)
 _CLASSES = frozenset(StationClass)
-_STATION_FIELDS = 22
+_STATION_FIELDS = 26
 _ARRAY = 4
 _TERMS_FIELDS = 10
 
@@ -67,13 +67,17 @@ def _station_fields(station: StationRow) -> list[Any]:
         *station.centre,
         int(station.station_class),
         station.since_epoch,
+        station.proof_epoch,
         station.quality_ppm,
         station.v_ppm,
         station.u_ppm,
-        None if station.terms is None else _terms_fields(station.terms),
+        station.coverage_u_ppm,
+        _terms_or_null(station.terms),
+        _terms_or_null(station.coverage_terms),
         station.blocked_by,
         station.distance_m,
         str(station.paid),
+        str(station.coverage_paid),
         str(station.held),
         str(station.cumulative),
         int(station.reason),
@@ -87,8 +91,6 @@ def _station_fields(station: StationRow) -> list[Any]:
 def _station(value: Any) -> StationRow:
     fields = row(value, _STATION_FIELDS, "a station row")
     scoring_cell, centre = parse_centre([fields[2], fields[4], fields[5]])
-    terms = None if fields[11] is None else _terms(fields[11])
-    blocked_by = None if fields[12] is None else octets(fields[12], _DEVICE, "a blocking station")
     return StationRow(
         device=octets(fields[0], _DEVICE, "a device"),
         owner=octets(fields[1], _OWNER, "an owner"),
@@ -97,21 +99,29 @@ def _station(value: Any) -> StationRow:
         centre=centre,
         station_class=_class(fields[6]),
         since_epoch=_uint_or_none(fields[7], "since_epoch"),
-        quality_ppm=uint(fields[8], "quality_ppm"),
-        v_ppm=uint(fields[9], "v_ppm"),
-        u_ppm=uint(fields[10], "u_ppm"),
-        blocked_by=blocked_by,
-        distance_m=_uint_or_none(fields[13], "distance_m"),
-        terms=terms,
-        paid=amount(fields[14], "paid"),
-        held=amount(fields[15], "held"),
-        cumulative=amount(fields[16], "cumulative"),
-        reason=_verdict(fields[17]),
-        messages=uint(fields[18], "messages"),
-        samples=_ids(fields[19]),
-        quantities=tuple(_quality(item) for item in rows(fields[20], "quantities")),
-        findings=tuple(_finding(item) for item in rows(fields[21], "findings")),
+        proof_epoch=_uint_or_none(fields[8], "proof_epoch"),
+        quality_ppm=uint(fields[9], "quality_ppm"),
+        v_ppm=uint(fields[10], "v_ppm"),
+        u_ppm=uint(fields[11], "u_ppm"),
+        coverage_u_ppm=uint(fields[12], "coverage_u_ppm"),
+        terms=None if fields[13] is None else _terms(fields[13]),
+        coverage_terms=None if fields[14] is None else _terms(fields[14]),
+        blocked_by=None if fields[15] is None else octets(fields[15], _DEVICE, "a blocking one"),
+        distance_m=_uint_or_none(fields[16], "distance_m"),
+        paid=amount(fields[17], "paid"),
+        coverage_paid=amount(fields[18], "coverage_paid"),
+        held=amount(fields[19], "held"),
+        cumulative=amount(fields[20], "cumulative"),
+        reason=_verdict(fields[21]),
+        messages=uint(fields[22], "messages"),
+        samples=_ids(fields[23]),
+        quantities=tuple(_quality(item) for item in rows(fields[24], "quantities")),
+        findings=tuple(_finding(item) for item in rows(fields[25], "findings")),
     )
+
+
+def _terms_or_null(terms: Terms | None) -> list[Any] | None:
+    return None if terms is None else _terms_fields(terms)
 
 
 def _terms_fields(terms: Terms) -> list[Any]:

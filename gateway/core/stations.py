@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from gateway.core.model import Claim, DeviceMessage, Hello
+from gateway.core.peer_days import PeerDay
 from gateway.core.quality import Standing
 from gateway.core.slots import StationClass
 from gateway.core.state import StationState
@@ -55,13 +56,9 @@ def register(
             hello_seq=message.seq,
             declared=hello.declared,
             scoring_cell=hello.scoring_cell,
+            duty_class=hello.duty_class,
         )
     return Registration(now, later)
-
-
-def class_of(*, anchored: bool) -> StationClass:
-    """Return the class that today's evidence gives; peers and coverage have none yet."""
-    return StationClass.WITNESSED if anchored else StationClass.UNPROVEN
 
 
 def with_evidence(
@@ -97,11 +94,15 @@ def without_evidence(
 
 
 def next_station(
-    registration: Registration, proven: StationState, standings: Standings
+    registration: Registration,
+    proven: StationState,
+    standings: Standings,
+    peers: tuple[PeerDay, ...] = (),
 ) -> StationState:
     """Return the station as the next epoch finds it.
 
-    A move resets what belongs to the place: seniority and the values that stood still.
+    A move resets what belongs to the place: proof, seniority, the values that stood still, and
+    what peers said. Days without a reveal belong to the key, and stay.
     """
     if registration.moved:
         return replace(
@@ -110,6 +111,10 @@ def next_station(
             since_epoch=None,
             evidence_epoch=None,
             standings=(),
+            proof_class=StationClass.UNPROVEN,
+            proof_epoch=None,
+            unrevealed=proven.unrevealed,
+            peers=(),
         )
     declared = {(d.quantity, d.channel) for d in registration.later.declared}
     return replace(
@@ -118,6 +123,10 @@ def next_station(
         since_epoch=proven.since_epoch,
         evidence_epoch=proven.evidence_epoch,
         standings=tuple(standing for standing in standings if standing[:2] in declared),
+        proof_class=proven.proof_class,
+        proof_epoch=proven.proof_epoch,
+        unrevealed=proven.unrevealed,
+        peers=tuple(day for day in peers if (day.quantity, day.channel) in declared),
     )
 
 
@@ -129,6 +138,7 @@ def _first(epoch: int, message: DeviceMessage, hello: Hello) -> StationState:
         message.seq,
         hello.declared,
         hello.scoring_cell,
+        duty_class=hello.duty_class,
     )
 
 

@@ -55,6 +55,39 @@ class Verdict(IntEnum):
     FLAT_LINE = 44
     SENSOR_FAULT = 45
     CELL_TOO_COARSE = 46
+    BUDDY = 47
+    PEERS_DISAGREE = 48
+    COPIED = 49
+    NO_NEIGHBOURS = 50
+
+    HEARD = 64
+    UNKNOWN_TAG = 65
+    LATE_WITNESS = 66
+    SELF_WITNESS = 67
+    REPEATED_ROW = 68
+    WRONG_SLOT = 69
+    WRONG_DELAY = 70
+    WRONG_CHANNEL = 71
+    NO_WITNESS_DUTY = 72
+    BEYOND_FREE_SPACE = 73
+    BELOW_SENSITIVITY = 74
+    SNR_INCOHERENT = 75
+    SAME_OWNER = 76
+    SAME_NETWORK = 77
+    NO_ANCHOR_PATH = 78
+    UNREVEALED = 79
+    NO_COMMIT = 80
+    LATE_COMMIT = 81
+    BAD_REVEAL = 82
+    PLACE_PLAUSIBLE = 83
+    PLACE_UNPROVEN = 84
+    PLACE_IMPLAUSIBLE = 85
+    PLACE_REVIEW = 86
+    CO_LOCATED = 87
+    NOT_HEARD = 88
+    FEW_WITNESSES = 89
+    VOID_SLOT = 90
+    SILENT = 91
 
     PAID_POOL_SHARE = 96
     PAID_UNPROVEN_SHARE = 97
@@ -201,6 +234,134 @@ ADVICE: dict[Verdict, Advice] = {
     Verdict.CELL_TOO_COARSE: Advice(
         "The station shows only a resolution-7 cell and stays unproven.",
         "Sign a resolution-9 cell if you want coverage pay.",
+    ),
+    Verdict.BUDDY: Advice(
+        "The value differs from those of most neighbours in the same ten minutes.",
+        "Check the sensor's site: sun, walls, exhaust air.",
+    ),
+    Verdict.PEERS_DISAGREE: Advice(
+        "Over the last days the changes from hour to hour do not follow those of the neighbours.",
+        "Check that the sensor measures outdoor air; tell the operator if the place is special.",
+    ),
+    Verdict.COPIED: Advice(
+        "The values are too close to another station's to be measured twice.",
+        "Let every station report its own sensor.",
+    ),
+    Verdict.NO_NEIGHBOURS: Advice(
+        "Too few neighbours reported in time to compare with.",
+        "",
+    ),
+    Verdict.HEARD: Advice(
+        "The witness heard this beacon.",
+        "",
+    ),
+    Verdict.UNKNOWN_TAG: Advice(
+        "No revealed beacon carries this tag.",
+        "Nothing; the beaconer may have failed to reveal.",
+    ),
+    Verdict.LATE_WITNESS: Advice(
+        "The report came after the deadline, an hour after the day's end.",
+        "Look at the witness's connection.",
+    ),
+    Verdict.SELF_WITNESS: Advice(
+        "A station reports its own beacon.",
+        "Update the firmware.",
+    ),
+    Verdict.REPEATED_ROW: Advice(
+        "The witness reported this beacon before.",
+        "Update the firmware.",
+    ),
+    Verdict.WRONG_SLOT: Advice(
+        "The tag belongs to a beacon of another slot.",
+        "Let the board set its clock from the gateway.",
+    ),
+    Verdict.WRONG_DELAY: Advice(
+        "The beacon was sent at another moment of its slot than it is reported.",
+        "Let the board set its clock from the gateway.",
+    ),
+    Verdict.WRONG_CHANNEL: Advice(
+        "The beacon was sent on another channel than it is reported.",
+        "Check the board's region.",
+    ),
+    Verdict.NO_WITNESS_DUTY: Advice(
+        "The station is battery-powered or shows only a coarse cell, and cannot be a witness.",
+        "Sign a resolution-9 cell and mains duty if that is so.",
+    ),
+    Verdict.BEYOND_FREE_SPACE: Advice(
+        "The signal is stronger than free space allows over this distance.",
+        "Check the cells of both stations, and the antenna's declared gain.",
+    ),
+    Verdict.BELOW_SENSITIVITY: Advice(
+        "The signal is weaker than a receiver can decode.",
+        "Let the board report the signal's level, not the channel's.",
+    ),
+    Verdict.SNR_INCOHERENT: Advice(
+        "Level and signal-to-noise ratio do not belong together.",
+        "Let the board report the signal's level, not the channel's.",
+    ),
+    Verdict.SAME_OWNER: Advice(
+        "Beaconer and witness belong to one owner, and prove nothing to each other.",
+        "Nothing; witnesses of other owners count.",
+    ),
+    Verdict.SAME_NETWORK: Advice(
+        "Beaconer and witness use the same internet connection; the witness counts for less.",
+        "Nothing; witnesses elsewhere count in full.",
+    ),
+    Verdict.NO_ANCHOR_PATH: Advice(
+        "Nobody who heard it is connected, by witnesses, to a station that was audited.",
+        "Wait for neighbours, or ask the operator for an audit.",
+    ),
+    Verdict.UNREVEALED: Advice(
+        "The day's secret was not revealed in time, so its beacons cannot be checked.",
+        "Look at the station's connection in the hours after midnight.",
+    ),
+    Verdict.NO_COMMIT: Advice(
+        "No commitment for this day was admitted.",
+        "Look at the station's connection; update the firmware.",
+    ),
+    Verdict.LATE_COMMIT: Advice(
+        "The commitment came during the day; beacons count from the second full hour after it.",
+        "Nothing; the next day counts in full.",
+    ),
+    Verdict.BAD_REVEAL: Advice(
+        "The revealed secret is not the one that was committed to, or there were two commitments.",
+        "Make sure that one board alone uses this key.",
+    ),
+    Verdict.PLACE_PLAUSIBLE: Advice(
+        "What the witnesses heard fits the place that is claimed.",
+        "",
+    ),
+    Verdict.PLACE_UNPROVEN: Advice(
+        "Too few independent witnesses tell of the place.",
+        "Put the antenna where others can hear it.",
+    ),
+    Verdict.PLACE_IMPLAUSIBLE: Advice(
+        "What the witnesses heard, and did not hear, contradicts the place that is claimed.",
+        "Correct the scoring cell; ask the operator for an audit if it is right.",
+    ),
+    Verdict.PLACE_REVIEW: Advice(
+        "One witness contradicts the place that is claimed; this changes no pay.",
+        "Nothing; the operator may look at it.",
+    ),
+    Verdict.CO_LOCATED: Advice(
+        "The two stations stand side by side, whatever their cells say.",
+        "Move one of them; only one of the two can hold a slot.",
+    ),
+    Verdict.NOT_HEARD: Advice(
+        "Nobody independent heard the station's beacons.",
+        "Check the antenna and the region; put it where others can hear it.",
+    ),
+    Verdict.FEW_WITNESSES: Advice(
+        "Fewer independent witnesses than full verifiability needs.",
+        "Put the antenna where more stations can hear it.",
+    ),
+    Verdict.VOID_SLOT: Advice(
+        "The slot's entropy was not published in time; nothing in it counts.",
+        "",
+    ),
+    Verdict.SILENT: Advice(
+        "The witness was listening and heard none of the beacons.",
+        "",
     ),
     Verdict.PAID_POOL_SHARE: Advice("Paid its share of the pool.", ""),
     Verdict.PAID_UNPROVEN_SHARE: Advice(

@@ -33,7 +33,11 @@ from gateway.core.wire import decode
 SPEC = Path(__file__).resolve().parents[3] / "spec"
 RULES = (SPEC / "rules" / "0001.toml").read_bytes()
 QUANTITIES = (SPEC / "quantities.toml").read_bytes()
-TRIG = (SPEC / "tables" / "trig.csv").read_bytes()
+TABLES = {
+    "trig": (SPEC / "tables" / "trig.csv").read_bytes(),
+    "radio": (SPEC / "tables" / "radio.csv").read_bytes(),
+    "regions": (SPEC / "regions.toml").read_bytes(),
+}
 DAY = 20_000
 START_MS = DAY * DAY_MS
 MINUTE_MS = 60_000
@@ -140,6 +144,7 @@ class Net:
         self.epoch = DAY
         self.entries, self.events, self.messages, self.centres = [], [], {}, {}
         self.opening, self.previous = b"", ZERO_HASH
+        self.entropy = b""
         self.admission_head = (0, chain_start(ADMISSION_LABEL, self.id))
         self.operator_head = (0, chain_start(OPERATOR_LABEL, self.id))
         self.serial, self.last_event = 0, ZERO_HASH
@@ -186,7 +191,7 @@ class Net:
         start_ms = self.epoch * DAY_MS
         self.admit(board.hello(start_ms), start_ms + 1)
         if owner:
-            self.admit(board.claim(start_ms), start_ms + 2)
+            self.admit(board.claim(start_ms, owner), start_ms + 2)
         if anchored:
             self.event(OperatorKind.ANCHOR, start_ms, [board.kid, 1])
         return board
@@ -203,7 +208,7 @@ class Net:
             rules_serial=self.rules_serial,
             rules_text=self.rules,
             quantities_text=QUANTITIES,
-            tables={"trig": TRIG},
+            tables=dict(TABLES),
             opening=self.opening,
             previous_manifest=self.previous,
             admission=tuple(self.entries),
@@ -217,6 +222,7 @@ class Net:
             ),
             messages=dict(self.messages),
             centres=dict(self.centres),
+            entropy=self.entropy,
         )
 
     def close(self):
@@ -264,7 +270,8 @@ def day_row(net, board, **options):
 
 
 def findings_of(row):
-    return {finding.verdict: finding.count for finding in row.findings}
+    """Counts by verdict, but for NO_NEIGHBOURS: stations of these tests are mostly alone."""
+    return {f.verdict: f.count for f in row.findings if f.verdict is not Verdict.NO_NEIGHBOURS}
 
 
 def _deltas(values):

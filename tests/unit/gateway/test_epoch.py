@@ -45,7 +45,7 @@ def test_an_anchored_station_earns_the_cap_and_a_proof(net):
     assert (row.quality_ppm, row.v_ppm, row.u_ppm) == (1_000_000, 1_000_000, 1_000_000)
     assert (row.paid, row.reason) == (150 * TOKEN, Verdict.PAID_RATE_CAP)
     assert (row.station_class, row.since_epoch) == (StationClass.WITNESSED, DAY)
-    assert row.findings == ()
+    assert findings_of(row) == {}
     assert row.cumulative == row.paid
     assert verify(outcome.payout_root, OWNER, row.paid, outcome.tree.proof(OWNER))
     totals = outcome.totals

@@ -42,7 +42,11 @@ def other_network():
         (lambda i: replace(i, centres={CELLS[0]: (90_000_001, 0)}), "epoch_centre"),
         (lambda i: replace(i, messages={}), "epoch_message"),
         (lambda i: replace(i, quantities_text=b""), "epoch_files"),
-        (lambda i: replace(i, tables={"trig": b""}), "epoch_files"),
+        (lambda i: replace(i, tables={**i.tables, "trig": b""}), "epoch_files"),
+        (lambda i: replace(i, tables={**i.tables, "radio": b""}), "epoch_files"),
+        (lambda i: replace(i, tables={**i.tables, "regions": b""}), "epoch_files"),
+        (lambda i: replace(i, tables={"trig": i.tables["trig"]}), "epoch_tables"),
+        (lambda i: replace(i, entropy=b"\x80"), "epoch_entropy"),
     ],
 )
 def test_inputs_that_do_not_fit_are_the_operators_fault(net, change, code):

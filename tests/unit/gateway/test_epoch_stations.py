@@ -158,7 +158,7 @@ def test_a_coarse_cell_stays_unproven_unless_it_is_anchored(net):
     assert findings_of(row_of(net.close(), coarse)) == {Verdict.CELL_TOO_COARSE: 1}
     net.event(OperatorKind.ANCHOR, END_MS, [coarse.kid, 1])
     row = day_row(net, coarse, epoch=DAY + 1)
-    assert (row.findings, row.station_class) == ((), StationClass.WITNESSED)
+    assert (findings_of(row), row.station_class) == ({}, StationClass.WITNESSED)
     assert row.reward_cell == row.scoring_cell == COARSE_CELL
 
 

@@ -52,7 +52,7 @@ def recomputed(tree):
     """The payment from the numbers that the explanation shows, and from nothing else."""
     n = {
         name: value if isinstance(value, list) else int(value)
-        for name, value in tree["pay"]["numbers"].items()
+        for name, value in tree["pay"]["data"]["numbers"].items()
     }
     pool_share = n["P"] * n["w"] * n["g(U)"] * n["u"] // (n["Z"] * n["U"])
     full = n["w0"] * n["slopes"][0] * n["segment"]
@@ -60,7 +60,7 @@ def recomputed(tree):
         "pool_share": pool_share,
         "rate_cap": n["cap"] * n["w"] * n["g(U)"] * n["u"] // (full * n["U"]),
     }
-    if n["U'"] and "unproven_share" in {term["name"] for term in tree["pay"]["terms"]}:
+    if n["U'"] and "unproven_share" in {term["name"] for term in tree["pay"]["data"]["terms"]}:
         part = n["P"] // n["divisor"] * n["w"] * n["g(U')"] * n["u"]
         values["unproven_share"] = part // (n["Z'"] * n["U'"])
     return values
@@ -71,12 +71,12 @@ def test_the_terms_recompute_to_the_paid_integer(closed, name):
     boards, trees, rows = closed
     tree, paid = trees[name], rows[boards[name].kid].paid
     values = recomputed(tree)
-    assert {term["name"]: int(term["value"]) for term in tree["pay"]["terms"]} == values
+    assert {term["name"]: int(term["value"]) for term in tree["pay"]["data"]["terms"]} == values
     assert (
         min(values.values()) == paid == int(tree["outcome"]["paid"]) == int(tree["pay"]["value"])
     )
-    assert values[tree["pay"]["bound"]] == paid > 0
-    numbers = tree["pay"]["numbers"]
+    assert values[tree["pay"]["data"]["bound"]] == paid > 0
+    numbers = tree["pay"]["data"]["numbers"]
     assert points(numbers["U"], RULES_1.allocation) == int(numbers["g(U)"])
     assert tree["usefulness"]["u_ppm"] == (
         tree["usefulness"]["quality_ppm"] * tree["usefulness"]["verifiability_ppm"] // 1_000_000
@@ -85,7 +85,7 @@ def test_the_terms_recompute_to_the_paid_integer(closed, name):
 
 def test_the_bound_is_told_by_the_verdict(closed):
     _, trees, _ = closed
-    assert trees["proven"]["pay"]["bound"] == "pool_share"
+    assert trees["proven"]["pay"]["data"]["bound"] == "pool_share"
     assert trees["proven"]["outcome"]["verdict"] == "paid_pool_share"
     assert trees["unproven"]["outcome"]["verdict"] == "no_owner"
     assert trees["unproven"]["outcome"]["held"] == trees["unproven"]["outcome"]["paid"]

@@ -25,7 +25,7 @@ from tests.unit.gateway.epoch_kit import (
     HOUR_MS,
     QUANTITIES,
     RULES,
-    TRIG,
+    TABLES,
     Net,
 )
 
@@ -50,7 +50,7 @@ def test_the_manifest_names_every_input(closed):
     assert manifest.epoch == DAY
     assert manifest.rules == digest(RULES)
     assert manifest.quantities == digest(QUANTITIES)
-    assert manifest.tables == (("trig", digest(TRIG)),)
+    assert dict(manifest.tables) == {name: digest(text) for name, text in TABLES.items()}
     assert manifest.genesis == digest(inputs.genesis)
     assert manifest.opening == digest(b"")
     assert manifest.closing == digest(outcome.closing)
@@ -77,12 +77,12 @@ def test_json_holds_every_field_and_amounts_as_text(closed):
     assert document["totals"]["emission"] == "14400000000000000000000"
     assert document["previous"] == "00" * 32
     assert document["admission"]["first"] == 0
-    assert document["tables"] == {"trig": digest(TRIG).hex()}
+    assert document["tables"] == {name: digest(text).hex() for name, text in TABLES.items()}
 
 
 def test_differences_are_named_in_order(closed):
     ours = decode_manifest(closed[1].manifest)
-    theirs = replace(ours, epoch=1, totals=Totals(0, 0, 0, 0, 0))
+    theirs = replace(ours, epoch=1, totals=Totals(0, 0, 0, 0, 0, 0, 0))
     assert manifest_differences(ours, theirs) == ["epoch", "totals"]
     assert manifest_differences(ours, ours) == []
 

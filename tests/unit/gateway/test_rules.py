@@ -20,9 +20,20 @@ def text(repo_root):
 
 
 def keys(text):
+    """(section, key) of every value; arrays of tables say their units line by line."""
     return [
-        (section, key) for section, table in tomllib.loads(text.decode()).items() for key in table
+        (section, key)
+        for section, table in tomllib.loads(text.decode()).items()
+        for key, value in table.items()
+        if not (isinstance(value, list) and isinstance(value[0], dict))
     ]
+
+
+def span(text, section):
+    """Where a section's text begins and ends."""
+    first = text.index(b"\n[%s]\n" % section.encode()) + 1
+    behind = HEADING.search(text, first + 1)
+    return first, behind.start() if behind else len(text)
 
 
 def changed(text, line, replacement):
@@ -31,7 +42,9 @@ def changed(text, line, replacement):
 
 
 def with_emission(text, *lines):
-    return text.split(b"[emission]")[0] + b"[emission]\n" + "\n".join(lines).encode()
+    first, last = span(text, "emission")
+    section = b"[emission]\n" + "\n".join(lines).encode() + b"\n"
+    return text[:first] + section + text[last:]
 
 
 def test_the_first_rules(text):
@@ -56,12 +69,18 @@ def test_the_rules_name_the_files_of_this_release(text, repo_root):
         files.quantities
         == hashlib.sha256((repo_root / "spec/quantities.toml").read_bytes()).digest()
     )
-    assert files.trig == hashlib.sha256((repo_root / "spec/tables/trig.csv").read_bytes()).digest()
+    for digest, name in (
+        (files.trig, "tables/trig.csv"),
+        (files.radio, "tables/radio.csv"),
+        (files.regions, "regions.toml"),
+    ):
+        assert digest == hashlib.sha256((repo_root / "spec" / name).read_bytes()).digest()
 
 
 def test_every_parameter_states_its_unit(text):
-    lines = text.decode().splitlines()
     for section, key in keys(text):
+        first, last = span(text, section)
+        lines = text[first:last].decode().splitlines()
         at = next(i for i, line in enumerate(lines) if line.startswith(f"{key} = "))
         comment = []
         while lines[at - 1].startswith("#"):
@@ -78,7 +97,9 @@ def test_hash_is_of_the_bytes(text):
 
 def test_each_missing_key_is_named(text):
     for section, key in keys(text):
-        without = re.sub(rb"(?m)^" + key.encode() + rb" = .*$", b"", text)
+        first, last = span(text, section)
+        own = re.sub(rb"(?m)^" + key.encode() + rb" = .*$", b"", text[first:last])
+        without = text[:first] + own + text[last:]
         with pytest.raises(RulesError, match=f"lacks the key '{key}'") as caught:
             parse_rules(without)
         assert caught.value.code == "rules_missing_key", section
@@ -86,7 +107,7 @@ def test_each_missing_key_is_named(text):
 
 def test_each_section_refuses_an_unknown_key(text):
     names = HEADING.findall(text)
-    assert len(names) == 9
+    assert len(names) == 13
     for name in names:
         with pytest.raises(RulesError, match="unknown key 'slopez'") as caught:
             parse_rules(text.replace(b"[%s]" % name, b"[%s]\nslopez = 1" % name))
@@ -110,6 +131,12 @@ def test_each_section_refuses_an_unknown_key(text):
         (b'rate_cap = "150000000000000000000"', b'rate_cap = "-1"'),
         (b'rate_cap = "150000000000000000000"', b'rate_cap = "1_0"'),
         (b'rate_cap = "150000000000000000000"', '"rate_cap" = "٣"'.encode()),
+        (b"bearings = 12", b"bearings = 3"),
+        (b"rings_m = [300, 1_000,", b"rings_m = [300, 300,"),
+        (b"rings_m = [300, 1_000,", b"rings_m = [300, 1_000.0,"),
+        (b"co_located_cdb = -6_000", b"co_located_cdb = 1"),
+        (b"entropy_late_ms = 30_000", b"entropy_late_ms = 30_001"),
+        (b"quantity = 1    # humidity", b"quantity = 0"),
         (b'kind = "halving"', b'kind = "generous"'),
         (b'kind = "halving"', b"kind = 1"),
         (b"[files]", b"files = 1\n[unused]"),

@@ -173,3 +173,27 @@ def test_a_station_given_twice_is_a_bug(sphere):
     twice = [SlotCandidate(b"a", (0, at), StationClass.UNPROVEN, 0) for at in (0, 9_000_000)]
     with pytest.raises(ValueError, match="twice"):
         assign_slots(twice, 500, sphere.distance_m)
+
+
+def test_stations_side_by_side_share_one_slot_however_far_their_cells_are(sphere):
+    near, far = (47_370_000, 8_540_000), (47_470_000, 8_540_000)
+    first, second, third = (
+        SlotCandidate(name * 16, place, StationClass.WITNESSED, since)
+        for name, place, since in (
+            (b"a", near, 1),
+            (b"b", far, 2),
+            (b"c", (48_000_000, 8_540_000), 3),
+        )
+    )
+    walk = (third, second, first)
+    pairs = frozenset({(first.station, second.station), (first.station, third.station)})
+    decisions = assign_slots(walk, DISTANCE_MIN_M, sphere.distance_m, pairs)
+    assert decisions == {
+        first.station: HOLDER,
+        second.station: blocked(first.station, 0),
+        third.station: blocked(first.station, 0),
+    }
+    # Who holds no slot blocks nobody.
+    chain = frozenset({(first.station, second.station), (second.station, third.station)})
+    decisions = assign_slots(walk, DISTANCE_MIN_M, sphere.distance_m, chain)
+    assert decisions[third.station] == HOLDER

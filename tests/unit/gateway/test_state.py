@@ -11,6 +11,7 @@ from gateway.core.cbor_profile import encode, load
 from gateway.core.chain import Before
 from gateway.core.clockmap import BootClock
 from gateway.core.model import AdmissionEntry, Declared
+from gateway.core.peer_days import PeerDay
 from gateway.core.quality import Standing
 from gateway.core.slots import StationClass
 from gateway.core.state import (
@@ -38,6 +39,11 @@ STATION = StationState(
     since_epoch=4,
     evidence_epoch=5,
     standings=((0, 0, Standing(-150, -2, 1_000, 4, 9_000)),),
+    duty_class=1,
+    proof_class=StationClass.PEER_CHECKED,
+    proof_epoch=5,
+    unrevealed=(3, 4),
+    peers=(PeerDay(5, 0, 0, (-150, None, 7), (1, 2, None)),),
 )
 STATE = EpochState(
     epoch=5,
@@ -90,9 +96,16 @@ def fields():
 @pytest.mark.parametrize(
     "path, value",
     [
-        ((0,), 2),
+        ((0,), 3),
         ((1,), -1),
         ((2,), None),
+        ((0,), 1),
+        ((5, 0, 12), -1),
+        ((5, 0, 13), 3),
+        ((5, 0, 14), "5"),
+        ((5, 0, 15), 5),
+        ((5, 0, 16, 0, 3), [1, 2]),
+        ((5, 0, 16, 0, 4, 1), 1 << 21),
         ((4,), "01"),
         ((4,), "-1"),
         ((4,), "1" * 79),
