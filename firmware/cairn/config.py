@@ -5,7 +5,7 @@ Stored in the file "config" as one CBOR array. Changing it takes a restart.
 
 from hashlib import sha256
 
-from . import cbor, limits, sealed, wire
+from . import cbor, limits, regions, sealed, wire
 from .errors import OperatorError
 
 TYPE_CHECKING = False  # there is no typing module on the board
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .boards.base import Files
 
 FILE = "config"
-_VERSION = 2
+_VERSION = 3
 _FIELDS = (
     "genesis",
     "quantities",
@@ -37,6 +37,8 @@ _FIELDS = (
     "broker_ca",
     "broker_password",
     "keepalive_s",
+    "region",
+    "beacon_every",
 )
 _CELL_RESOLUTIONS = (7, 9)
 
@@ -49,7 +51,8 @@ class Config:
     or None; owner_proof: COSE_Sign1 or None. time_host None: no HTTP time service.
     broker_host None: no MQTT. broker_ca: CA certificate, PEM or DER; None: TCP without TLS.
     broker_password: of this device at a broker that is not the gateway's own endpoint; None: a
-    signed login.
+    signed login. region: of regions.py, 0: no LoRa; beacon_every: one slot in how many has a
+    beacon, as the network's rules say.
     Raises OperatorError with a code that starts with "config.".
     """
 
@@ -75,6 +78,8 @@ class Config:
         broker_ca: "bytes | None" = None,
         broker_password: "str | None" = None,
         keepalive_s: int = 60,
+        region: int = regions.NONE,
+        beacon_every: int = 120,
     ) -> None:
         self.genesis = genesis
         self.quantities = tuple(quantities)
@@ -95,6 +100,8 @@ class Config:
         self.broker_ca = broker_ca
         self.broker_password = broker_password
         self.keepalive_s = keepalive_s
+        self.region = region
+        self.beacon_every = beacon_every
         self.network_id = sha256(genesis).digest()[:8]
         self.root_key, self.simulated = _read_genesis(genesis)
         _check_measuring(self)
@@ -102,6 +109,7 @@ class Config:
         _check_owner_and_duty(self)
         _check_machine(self)
         _check_broker(self)
+        _check_radio(self)
 
     @property
     def reporting_interval_ms(self) -> int:
@@ -120,7 +128,7 @@ def decode(data: bytes) -> Config:
     except cbor.CborError as error:
         raise _damaged("it is not CBOR: " + error.code)
     if not isinstance(fields, list) or len(fields) != len(_FIELDS) + 1 or fields[0] != _VERSION:
-        raise _damaged("it has another shape than version 2")
+        raise _damaged("it has another shape than version 3")
     values = dict(zip(_FIELDS, fields[1:]))
     try:
         for name in ("duty", "antenna"):
@@ -128,7 +136,7 @@ def decode(data: bytes) -> Config:
         values["quantities"] = [tuple(quantity) for quantity in values["quantities"]]
         return Config(**values)
     except (TypeError, ValueError, AttributeError):
-        raise _damaged("a field has another type than version 2")
+        raise _damaged("a field has another type than version 3")
 
 
 def load(files: "Files") -> Config:
@@ -240,6 +248,13 @@ def _check_broker(config: Config) -> None:
         _within("broker_ca", len(ca), 1, limits.BROKER_CA_BYTES_MAX)
     if password is not None:
         _within("broker_password", len(password.encode()), 1, limits.BROKER_PASSWORD_BYTES_MAX)
+
+
+def _check_radio(config: Config) -> None:
+    if config.region != regions.NONE and config.region not in regions.REGIONS:
+        do = "Use 1 for EU868, 2 for US915, 0 without LoRa."
+        raise _refused("region", "%d names no region" % config.region, do)
+    _within("beacon_every", config.beacon_every, 1, limits.BEACON_EVERY_MAX)
 
 
 def _check_host(role: str, host: "str | None", port: int) -> None:

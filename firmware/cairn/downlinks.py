@@ -13,12 +13,24 @@ if TYPE_CHECKING:
 TIME = 16
 RECEIPT = 17
 KEYS = 18
+ENTROPY_COMMIT = 19
 TICK = 21
 NOTICE = 23
 # Topic tails under which a station takes downlinks.
 DOWN_NAMES = ("down/receipt", "down/notice", "down/config-request")
-ALL_NAMES = ("all/tick", "all/keys", "all/entropy-commit", "all/release")
+ENTROPY_TAIL = "all/entropy"
+ALL_NAMES = (
+    "all/tick",
+    "all/keys",
+    ENTROPY_TAIL,
+    # Days with an even and with an odd number: today's and tomorrow's are both retained.
+    "all/entropy-commit/0",
+    "all/entropy-commit/1",
+    "all/release",
+)
 _LONG_KINDS = ("keys", "config-request")
+# The end of the slot has to be a number of ms too.
+_SLOT_MAX = limits.INT_MAX // limits.SLOT_MS - 1
 
 
 class DownlinkError(ValueError):
@@ -29,9 +41,9 @@ class DownlinkError(ValueError):
         self.code = code
 
 
-def size_max(kind_name: str) -> int:
-    """Longest message that may come under the topic tail's kind name."""
-    if kind_name in _LONG_KINDS:
+def size_max(tail: str) -> int:
+    """Longest message that may come under a topic tail, such as "all/entropy-commit/0"."""
+    if tail.split("/")[1] in _LONG_KINDS:
         return limits.DOWNLINK_LONG_BYTES_MAX
     return limits.DOWNLINK_BYTES_MAX
 
@@ -39,7 +51,8 @@ def size_max(kind_name: str) -> int:
 def parse(payload: bytes) -> "tuple[int, bytes, int, int, Any]":
     """(kind, to, key serial, time_ms, body). Body by kind: time `(nonce,)`; receipt
     `(up_to, id16, ranges, refused, gateway_ms)` with tuples of pairs; keys `(statement bytes,
-    ...)`; tick `(slot,)`; notice `(code, text, detail)`; every other kind None.
+    ...)`; entropy-commit `(chain end, first slot, slots)`; tick `(slot,)`; notice `(code, text,
+    detail)`; every other kind None.
     """
     fields = _decode(payload)
     if len(fields) != 6:
@@ -83,6 +96,19 @@ def parse_time_answer(data: bytes) -> "tuple[bytes, bytes]":
     return fields[0], fields[1]
 
 
+def parse_entropy(data: bytes) -> "tuple[int, bytes, bytes]":
+    """(slot, chain value, external entropy) of a link, which is not signed."""
+    fields = _decode(data)
+    if len(fields) != 3:
+        raise DownlinkError("fields")
+    slot, chain, external = fields
+    _uint(slot, _SLOT_MAX, "slot")
+    _bytes(chain, 32, "chain")
+    if not isinstance(external, bytes) or len(external) > limits.EXTERNAL_BYTES_MAX:
+        raise DownlinkError("external")
+    return slot, chain, external
+
+
 def _body(kind: int, body: "list[Any]") -> "Any":
     if kind == TIME:
         _length(body, 1)
@@ -96,7 +122,11 @@ def _body(kind: int, body: "list[Any]") -> "Any":
         return tuple(body)
     if kind == TICK:
         _length(body, 1)
-        return (_uint(body[0], limits.INT_MAX // limits.SLOT_MS - 1, "slot"),)
+        return (_uint(body[0], _SLOT_MAX, "slot"),)
+    if kind == ENTROPY_COMMIT:
+        _length(body, 3)
+        first, slots = _uint(body[1], _SLOT_MAX, "slot"), _uint(body[2], _SLOT_MAX, "slots")
+        return _bytes(body[0], 32, "chain"), first, slots
     if kind == NOTICE:
         return _notice(body)
     return None

@@ -7,7 +7,9 @@ SEQ_MAX = (1 << 53) - 1
 INT_MAX = (1 << 53) - 1
 VALUE_MAX = 1 << 53
 DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 SLOT_MS = 60_000
+SLOTS_A_DAY = 1_440
 DOWNLINK_BYTES_MAX = 512
 DOWNLINK_LONG_BYTES_MAX = 4096
 TEXT_BYTES_MAX = 64
@@ -21,6 +23,7 @@ BEACONS_MAX = 64
 WITNESS_ROWS_MAX = 48
 RANGES_MAX = 32
 REFUSALS_MAX = 8
+EXTERNAL_BYTES_MAX = 64
 FAULT_MAX = 9
 EXPONENT_MIN = -9
 EXPONENT_MAX = 6
@@ -92,3 +95,25 @@ BROKER_PASSWORD_BYTES_MAX = 128
 # temperature on top), and its internal 150 kHz RC oscillator, which keeps time in deep sleep.
 DRIFT_PPM = 50
 HELD_DRIFT_PPM = 50_000
+
+# Coverage. A reveal counts from an hour after its day on. The phase spreads the fleet behind that
+# hour; its minimum keeps a clock that is a little fast on the right side.
+REVEAL_AFTER_MS = HOUR_MS
+REVEAL_PHASE_MS_MIN = 60_000
+REVEAL_PHASE_MS_MAX = 1_200_000
+REVEAL_UNCERTAINTY_MS_MAX = 600_000
+# Tomorrow's commitment is signed within the first hours of today.
+COMMIT_PHASE_MS = 6 * HOUR_MS
+# Witness rows leave within ten minutes after each full hour, midnight included.
+FLUSH_PHASE_MS_MIN = 30_000
+FLUSH_PHASE_MS_MAX = 540_000
+LAST_STATUS_BEFORE_MS = 600_000
+SECRET_DAYS_MAX = 3
+# One segment's worth; 12 a day and radio are sent with one slot in 120.
+SENT_ROWS_MAX = 512
+# 20 full messages.
+WITNESS_ROWS_AN_HOUR_MAX = 960
+# A beacon that is later than this by the board's own clock is not sent.
+BEACON_LATE_MS_MAX = 500
+BEACON_EVERY_MAX = SLOTS_A_DAY
+COVERAGE_RETRY_MS = 60_000

@@ -336,6 +336,5 @@ def _tails(own: str, base: str) -> "dict[bytes, tuple[str, int]]":
     tails = {}
     for prefix, names in ((own, downlinks.DOWN_NAMES), (base, downlinks.ALL_NAMES)):
         for tail in names:
-            size_max = downlinks.size_max(tail.rsplit("/", 1)[-1])
-            tails[(prefix + tail).encode()] = (tail, size_max)
+            tails[(prefix + tail).encode()] = (tail, downlinks.size_max(tail))
     return tails

@@ -1,15 +1,17 @@
 """The station's application: samples, signs, stores, publishes and listens.
 
-It touches the world only through Board and Link (boards/base.py). Four tasks share one chain and
+It touches the world only through Board and Link (boards/base.py). Its tasks share one chain and
 one outbox; both work without awaiting, so no task sees them half done.
 """
 
 from hashlib import sha256
 
-from . import cbor, cose, downlinks, limits, sealed, segment, wire
+from . import cbor, cose, downlinks, limits, sealed, wire
 from .batch import Batch
 from .chain import Chain
 from .clock import Clock
+from .coverage import Coverage
+from .journal import Journal
 from .keyring import Keyring
 from .outbox import Outbox
 from .receipts import Receipt, Receipts
@@ -49,15 +51,29 @@ class Node:
         self._clock = Clock(board.ticks, config.simulated)
         interval_ms = config.reporting_interval_ms
         self._sender = Sender(board, link, self._outbox, self._receipts, interval_ms)
+        self._journal = Journal(
+            self._outbox, self._chain, self._receipts, self._sender, config.outbox_bytes_max
+        )
         self._batch = Batch(config.quantities)
         self._ready = board.event()
         self._synced = board.event()
         self._retimed = board.event()
         self._time_wanted = board.event()
+        self._said = board.event()
         self._settling = False
-        self._unmapped = False
         self._announced: "tuple[bytes, bytes]" = (b"", b"")
-        self.dropped = 0
+        self._reported_ticks = -limits.DAY_MS
+        self.coverage = Coverage(
+            board=board,
+            clock=self._clock,
+            config=config,
+            device=self._device,
+            keyring=self._keyring,
+            write=self.write,
+            say_status=self._say_status,
+            want_keys=self._time_wanted.set,
+            newest=self._outbox.newest,
+        )
         self.refused: "list[tuple[int, int]]" = []
         self.notices: "list[tuple[int, str, bytes]]" = []
         self.downlinks_refused = 0
@@ -71,6 +87,7 @@ class Node:
         self._board.spawn(self._sample())
         self._board.spawn(self._report_status())
         self._board.spawn(self._sender.run())
+        self._board.spawn(self.coverage.run(self._said))
         if self._config.time_host is not None:
             self._board.spawn(self._keep_time(self._config.time_host))
         if self._chain.lost:
@@ -85,38 +102,13 @@ class Node:
                 self.last_refusal = code
 
     def write(self, kind: int, body: "list[object]", now: "tuple[int, int, int]") -> bool:
-        """Sign, store and offer a message made at now (time_ms, source, uncertainty_ms). False if
-        the outbox is full of what may not be dropped: the message is not signed then.
-        """
-        if not self._make_room(kind, len(cbor.encode(body)) + limits.ENVELOPE_BYTES_MAX, now):
-            return False
-        self._append(kind, body, now, segment.DROPS_NOTHING)
-        return True
+        """Sign, store and offer a message made at now; False if there is no room (journal.py)."""
+        return self._journal.write(kind, body, now)
 
-    def _append(
-        self, kind: int, body: "list[object]", now: "tuple[int, int, int]", mark: int
-    ) -> None:
-        for record in self._chain.append(kind, body, now, mark):
-            self._sender.offer(record)
-        if now[1] == wire.SOURCE_NONE:
-            self._unmapped = True
-
-    def _make_room(self, kind: int, size: int, now: "tuple[int, int, int]") -> bool:
-        if self._outbox.room_for(kind, size):
-            return True
-        # Several drops at once: a gap among the readings to come parts them, the next drop there
-        # frees less, and in the end nothing but gaps would be left.
-        spare = self._config.outbox_bytes_max // 8
-        while not self._outbox.room_for(kind, size + spare):
-            drop = self._outbox.plan_drop(self._receipts.verified.covers)
-            if drop is None or not self._outbox.room_for(wire.GAP, limits.ENVELOPE_BYTES_MAX):
-                break
-            gap = wire.gap_body(drop.first, drop.last, drop.count, wire.GAP_DROPPED)
-            # The gap is durable before anything is gone; its mark finishes the job after a cut.
-            self._append(wire.GAP, gap, now, drop.mark)
-            self._outbox.apply_drop(drop)
-            self.dropped += drop.count
-        return self._outbox.room_for(kind, size)
+    @property
+    def dropped(self) -> int:
+        """Messages that were signed and dropped because the outbox was full."""
+        return self._journal.dropped
 
     # What the station says of itself.
 
@@ -143,6 +135,7 @@ class Node:
         if self._announced != marks:
             self._announced = marks
             self._store_announced()
+        self._said.set()
 
     async def _say(self, kind: int, body: "list[object] | None", changed: bool) -> None:  # noqa: FBT001
         # The outbox may be full of what is never dropped: what was not signed was not said.
@@ -173,7 +166,9 @@ class Node:
                 continue
             last_due = due
             ticks = self._board.ticks()
-            self._batch.add(ticks, await self._board.sample())
+            readings = await self._board.sample()
+            if readings:
+                self._batch.add(ticks, readings)
             over = self._clock.synced and _day(due) != _day(due + interval_ms)
             if over or len(self._batch) >= self._config.samples_per_message:
                 if self._outbox.crowded():
@@ -189,22 +184,24 @@ class Node:
     async def _report_status(self) -> None:
         await self._ready.wait(None)
         last_due = 0
-        reported_ticks = -limits.DAY_MS
         while True:
             due = self._next_due(self._config.status_interval_ms, last_due)
             if await self._retimed_within(due):
                 last_due = 0
                 continue
             last_due = due
-            ticks = self._board.ticks()
-            if self._outbox.crowded() and ticks - reported_ticks < limits.DAY_MS:
-                # Thinned, for it would outlast the readings and part them: see _make_room().
-                continue
-            reported_ticks = ticks
-            uptime_s = ticks // 1000
-            info, stored = self._board.info(), self._outbox.count
-            body = wire.status_body(uptime_s, info, stored, self.dropped, None)
-            self.write(wire.STATUS, body, self._clock.now())
+            self._say_status()
+
+    def _say_status(self) -> None:
+        ticks = self._board.ticks()
+        if self._outbox.crowded() and ticks - self._reported_ticks < limits.DAY_MS:
+            # Thinned, for it would outlast the readings and part them: see journal.py.
+            return
+        self._reported_ticks = ticks
+        info, stored = self._board.info(), self._outbox.count
+        heard = self.coverage.listening()
+        body = wire.status_body(ticks // 1000, info, stored, self.dropped, heard)
+        self.write(wire.STATUS, body, self._clock.now())
 
     def _next_due(self, interval_ms: int, last_due: int) -> int:
         """Next point of a grid whose phase is the device's own, in the clock's present time."""
@@ -247,6 +244,7 @@ class Node:
                 move_ms = self._clock.set_gateway(answer[0], answer[1], answer[2])
                 self._time_set(move_ms)
                 await self._settle()
+                await self.coverage.settle()
                 backoff_ms = limits.BACKOFF_MS_MIN
                 pause_ms = limits.RESYNC_MS
             if await self._time_wanted.wait(pause_ms):
@@ -258,11 +256,12 @@ class Node:
         self._synced.set()
         if abs(move_ms) >= _MOVE_MS_NOTICED:
             self._retimed.set()
-        if self._unmapped:
+            self.coverage.retimed()
+        if self._journal.unmapped:
             now = self._clock.now()
             utc_at_boot_ms = self._clock.utc_at_boot_ms()
             body = wire.clock_body(self._chain.boot, utc_at_boot_ms, now[1], now[2])
-            self._unmapped = not self.write(wire.CLOCK, body, now)
+            self._journal.unmapped = not self.write(wire.CLOCK, body, now)
 
     def _draw(self, of_ms: int) -> int:
         return int.from_bytes(self._board.entropy(2), "big") * of_ms >> 16
@@ -271,8 +270,10 @@ class Node:
 
     async def _take(self, tail: str, data: bytes) -> str:
         """Act on one downlink; "" or why it was refused."""
-        if len(data) > downlinks.size_max(tail.rsplit("/", 1)[-1]):
+        if len(data) > downlinks.size_max(tail):
             return "oversize"
+        if tail == downlinks.ENTROPY_TAIL:
+            return self.coverage.take_link(data)
         opened, code = self._keyring.open(data)
         if opened is None:
             return code
@@ -290,6 +291,8 @@ class Node:
             return await self._take_receipt(receipt)
         if kind == downlinks.TICK:
             return self._take_tick(body[0])
+        if kind == downlinks.ENTROPY_COMMIT:
+            return await self.coverage.take_commit(opened, serial, time_ms, body)
         if kind == downlinks.KEYS:
             return await self._take_keys(body)
         if kind == downlinks.NOTICE:
@@ -308,6 +311,7 @@ class Node:
         for statement in statements:
             code = await self._keyring.adopt(statement) or code
         await self._settle()
+        await self.coverage.settle()
         return code
 
     # Receipts.

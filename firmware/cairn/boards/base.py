@@ -117,6 +117,7 @@ class Board:
     async def sample(self) -> "list[tuple[int, int, int, int | None, int]]":
         """One sample of every sensor: (quantity, channel, exponent, value or None, fault code).
 
+        []: there is nothing to sample yet; no message is made of it.
         Codes of quantities and faults: spec/quantities.toml and spec/protocol.md section 6.
         """
         raise NotImplementedError
@@ -129,12 +130,40 @@ class Board:
         """
         raise NotImplementedError
 
+    def radios(self) -> "tuple[int, ...]":
+        """Radios that can send and receive beacons, ascending: 0 LoRa, 1 ESP-NOW, 2 BLE (spec/
+        protocol.md section 4). Asked once a boot; () if there is none.
+        """
+        return ()
+
     def radio_send(self, radio: int, channel: int, power_cdbm: int, frame: bytes) -> "bool | None":
-        """Send one frame; None if the board has no such radio."""
+        """Hand over one frame of at most 64 bytes, which leaves within 100 ms; does not wait.
+
+        channel: index into the region's beacon channels (regions.py), 0 on a radio whose channel
+        is not the board's to choose. power_cdbm: at the antenna's connector, never exceeded; a
+        radio with coarser steps takes the next lower one. True: the radio has it; False: it was
+        busy or failed, and nothing is sent; None: the board has no such radio.
+        """
         raise NotImplementedError
 
+    def radio_listen(self, radio: int, channel: int) -> None:
+        """Tune the receiver of a radio that hears one channel at a time; boards that hear all
+        ignore it. Called at each slot whose entropy is verified, before any beacon of it.
+
+        channel: as in radio_send; until the first call it is 0. Does not wait: a frame that is
+        just coming in may be lost, one that is going out may not.
+        """
+
     async def radio_receive(self) -> "tuple[int, int, int, int | None, int, bytes] | None":
-        """Next frame: (radio, channel, rssi_cdbm, snr_cdb, ticks_ms, frame); None: no radio."""
+        """Next frame of any radio: (radio, channel, rssi_cdbm, snr_cdb, ticks_ms, frame).
+
+        channel as in radio_send; rssi_cdbm: of the signal, not of signal and noise together (for
+        LoRa below the noise the driver corrects it); snr_cdb None where the radio measures none;
+        ticks_ms: ticks() at the end of the frame. Not only beacons come: anybody can send frames.
+        The radio listens from the first call on, and between calls as far as its queue reaches.
+        OSError: the radio failed, and listening is interrupted. None, at once: there is no radio.
+        One task calls it.
+        """
         raise NotImplementedError
 
     def feed(self) -> None:

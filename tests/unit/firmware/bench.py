@@ -304,6 +304,7 @@ class Bench:
     files: FaultyFiles = field(default_factory=FaultyFiles)
     world: World = field(default_factory=World)
     time_service: bool = True
+    make_board: Callable[[World, base.Files], BenchBoard] = BenchBoard
 
     def __post_init__(self) -> None:
         self.gateway = Gateway(self.config.network_id)
@@ -313,8 +314,8 @@ class Bench:
     def boot(self) -> Node:
         """Start the node; what an earlier boot had in RAM is gone."""
         now = self.world.now
-        self.world.heap.clear()
-        self.board = BenchBoard(self.world, self.files)
+        self.world.clear()
+        self.board = self.make_board(self.world, self.files)
         self.board.booted = now
         if self.time_service:
             self.board.connect = lambda: TimeStream(self.world, self.gateway.time_answer)

@@ -83,15 +83,25 @@ class World:
         self.now = 0
         self.heap: list[tuple[int, int, Callable[[], None]]] = []
         self.order = 0
+        self.unborn: dict[int, Coroutine[Any, Any, Any]] = {}
+
+    def clear(self) -> None:
+        """The power is gone: no task goes on, and what was only spawned never begins."""
+        self.heap.clear()
+        for coroutine in self.unborn.values():
+            coroutine.close()
+        self.unborn.clear()
 
     def at(self, when: int, call: Callable[[], None]) -> None:
         self.order += 1
         heapq.heappush(self.heap, (when, self.order, call))
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.unborn[id(coroutine)] = coroutine
         self.at(self.now, lambda: self._step(coroutine))
 
     def _step(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.unborn.pop(id(coroutine), None)
         try:
             wait = coroutine.send(None)
         except StopIteration:

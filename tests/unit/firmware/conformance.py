@@ -227,10 +227,17 @@ async def info_has_the_shape(board: Board) -> None:
     board.feed()
 
 
-async def absent_radio_says_none(board: Board) -> None:
-    sent = board.radio_send(0, 0, 1400, b"frame")
-    assert sent is None or isinstance(sent, bool)
-    if sent is None:
+async def radios_answer_and_absent_ones_say_none(board: Board) -> None:
+    radios = board.radios()
+    for radio in range(3):
+        for channel in (2, 0):
+            board.radio_listen(radio, channel)
+    assert list(radios) == sorted(set(radios))
+    assert set(radios) <= {0, 1, 2}
+    for radio in range(3):
+        sent = board.radio_send(radio, 0, 1400, bytes(20))
+        assert isinstance(sent, bool) if radio in radios else sent is None
+    if not radios:
         assert await board.radio_receive() is None
 
 
@@ -243,7 +250,7 @@ BOARDS = [
     utc_is_an_int_or_none,
     sample_has_the_shape,
     info_has_the_shape,
-    absent_radio_says_none,
+    radios_answer_and_absent_ones_say_none,
 ]
 
 # Stream: each case takes a board, a host and a port where somebody sends back every byte that

@@ -126,11 +126,11 @@ def test_damaged_config_is_an_operator_error(place: int, byte: int, length: int)
 def test_config_of_other_shape_is_an_operator_error(fields) -> None:
     small = [field for field in fields if not isinstance(field, int) or abs(field) < 2**60]
     with pytest.raises(OperatorError):
-        config.decode(cbor.encode([2, *small]))
+        config.decode(cbor.encode([3, *small]))
 
 
 def test_another_version_of_the_file_is_refused() -> None:
     fields = cbor.decode(make_config().encode())
-    for other in ([1, *fields[1:]], [3, *fields[1:]], [2, *fields[1:15]]):
+    for other in ([2, *fields[1:]], [4, *fields[1:]], [3, *fields[1:20]]):
         with pytest.raises(OperatorError, match=r"config\.damaged"):
             config.decode(cbor.encode(other))

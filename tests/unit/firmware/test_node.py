@@ -58,6 +58,28 @@ def test_samples_lie_on_a_grid_inside_their_day() -> None:
     assert per_day[START_MS // DAY_MS + 1] == 288
 
 
+def test_nothing_to_sample_makes_no_message_and_no_reading() -> None:
+    bench = Bench()
+    bench.boot()
+    readings = bench.board.reading
+    bench.board.reading = lambda _: []
+    bench.run(3 * HOUR_MS)
+    assert bench.gateway.fields(wire.READINGS) == []
+    assert len(bench.gateway.fields(wire.STATUS)) >= 2
+    begins = START_MS + bench.world.now
+    bench.board.reading = readings
+    bench.run(HOUR_MS)
+    made = bench.gateway.fields(wire.READINGS)
+    assert len(made) in {5, 6}
+    for header in made:
+        t0, steps, columns = header[7]
+        assert header[5] - t0 - sum(steps) >= begins
+        assert len(steps) == 1
+        # Temperature is there, humidity's bus is silent; neither is absent.
+        assert len(columns[0]) == 4
+        assert [fault for _, fault in columns[1][4]] == [2, 2]
+
+
 def test_batch_is_signed_before_midnight() -> None:
     bench = Bench(config=make_config(samples_per_message=7))
     bench.boot()
