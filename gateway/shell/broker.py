@@ -127,7 +127,7 @@ class BrokerSource:
         self._client.loop_start()
 
     def send(self, downlink: Downlink) -> None:
-        """Publish, at QoS 1. While there is no connection, only what is for all is kept.
+        """Publish. While there is no connection, only what is for all is kept.
 
         A receipt needs not be: what it is for was not acknowledged, and will come again.
         """
@@ -193,7 +193,7 @@ class BrokerSource:
     def _publish(self, downlink: Downlink) -> None:
         to = f"{device_name(downlink.device)}/down" if downlink.device else "all"
         self._last_sent = self._client.publish(
-            f"{self._base}/{to}/{downlink.tail}", downlink.data, _QOS, downlink.retained
+            f"{self._base}/{to}/{downlink.tail}", downlink.data, downlink.qos, downlink.retained
         )
 
     def _press(self, pressed: bool) -> None:  # noqa: FBT001 - the listener's one argument

@@ -39,6 +39,7 @@ _CHECKS: tuple[tuple[str, Callable[[Examined], Passed | Skipped], tuple[str, ...
     ("clock", checks.clock, ("network",)),
     ("gateway", checks.gateway, ("network",)),
     ("mqtt", checks.mqtt, ("gateway",)),
+    ("entropy", checks.entropy, ("gateway", "mqtt")),
     ("stations", checks.stations, ("database", "clock", "gateway", "mqtt")),
 )
 

@@ -18,9 +18,10 @@ from gateway.core.statements import KeyStatement, open_statement
 from gateway.core.verdicts import Verdict
 from gateway.shell.broker import client_id
 from gateway.shell.doctor_probes import Caller, ask_http, ask_mqtt, ask_time
+from gateway.shell.entropy import entropy_secret
 from gateway.shell.errors import OperatorFault
 from gateway.shell.lock import ADDRESSES, Addresses, is_held, running
-from gateway.shell.network import DATABASE, Network, load_keys, load_network
+from gateway.shell.network import DATABASE, ENTROPY_SECRET, Network, load_keys, load_network
 from gateway.shell.opening import open_statements
 from gateway.shell.secret_files import API_KEY, read_secret
 from gateway.shell.settings import Loaded
@@ -102,6 +103,8 @@ def keys(seen: Examined) -> Passed:
         statements = open_statements(opened)
         if (seen.loaded.keys_dir / API_KEY).exists():
             read_secret(seen.loaded.keys_dir / API_KEY, "the API key")
+        if (seen.loaded.keys_dir / ENTROPY_SECRET).exists():
+            entropy_secret(seen.loaded.keys_dir)
     except OperatorFault as fault:
         raise _from(fault) from fault
     kid = device_id(bytes(opened.operator.verify_key))
@@ -240,6 +243,25 @@ def mqtt(seen: Examined) -> Passed | Skipped:
             "Start it, or correct broker_url, broker_user, broker_password_file, broker_ca_file.",
         )
     return Passed(f"{settings.broker_url} lets {settings.broker_user} in")
+
+
+def entropy(seen: Examined) -> Passed | Skipped:
+    """Whether the running gateway published the entropy of the present slot."""
+    if seen.addresses is None:
+        return Skipped("no gateway runs here")
+    answer = ask_http(f"{seen.addresses.http}/health")
+    if isinstance(answer, str):
+        return Skipped("the gateway did not say", answer)
+    for one in _checks(answer[1]):
+        if one.get("name") == "entropy":
+            if one.get("ok"):
+                return Passed(f"{one.get('detail')}")
+            raise Failed(
+                f"The entropy of the present slot is not published: {one.get('detail')}.",
+                "Beacons cannot be drawn without it: stations prove no coverage in these minutes.",
+                "Read the gateway's log: lines of `entropy`, `void_slots` and of the broker.",
+            )
+    return Skipped("the gateway did not say")
 
 
 def stations(seen: Examined) -> Passed | Skipped:

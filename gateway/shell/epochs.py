@@ -7,14 +7,15 @@ crash: it depends on the logs and on nothing else.
 from dataclasses import dataclass
 
 from gateway.core.epoch_inputs import ZERO_HASH, EpochInputs, EpochOutcome, LogRange
-from gateway.core.epoch_setting import TRIG, check_rules_fit
+from gateway.core.epoch_setting import check_rules_fit
 from gateway.core.genesis import DAY_MS
 from gateway.core.operator import OperatorEvent, RulesChange
 from gateway.core.operator_state import rules_in_force
 from gateway.core.rules import Rules, parse_rules
 from gateway.core.state import decode_state
 from gateway.core.station_table import encode_stations
-from gateway.shell.network import Network, find_rules, read_pinned
+from gateway.shell.entropy import entropy_of_day
+from gateway.shell.network import Network, find_rules, read_pinned, read_tables
 from gateway.shell.store.base import Store, StoredEpoch
 
 
@@ -57,7 +58,8 @@ def load_rules(network: Network, digest: bytes) -> tuple[bytes, Rules]:
 
 def check_rules(network: Network, rules: Rules) -> None:
     """Raise EpochError if the network's own files are not those that the rules name."""
-    check_rules_fit(rules, read_pinned(network.folder, "quantities.toml"), _tables(network))
+    quantities = read_pinned(network.folder, "quantities.toml")
+    check_rules_fit(rules, quantities, read_tables(network.folder))
 
 
 def rules_for(network: Network, events: list[OperatorEvent], epoch: int) -> RulesInForce:
@@ -90,7 +92,7 @@ def epoch_inputs(store: Store, network: Network, span: Span, rules_text: bytes) 
         rules_serial=span.rules,
         rules_text=rules_text,
         quantities_text=read_pinned(network.folder, "quantities.toml"),
-        tables=_tables(network),
+        tables=read_tables(network.folder),
         opening=opening,
         previous_manifest=before.manifest_hash if before else ZERO_HASH,
         admission=admission,
@@ -112,6 +114,7 @@ def epoch_inputs(store: Store, network: Network, span: Span, rules_text: bytes) 
             centre.cell: (centre.lat_e6, centre.lon_e6)
             for centre in store.centres(span.admission_first, span.admission_last)
         },
+        entropy=entropy_of_day(store.entropy, network, span.epoch),
     )
 
 
@@ -129,6 +132,7 @@ def to_stored(outcome: EpochOutcome, span: Span, attestation: bytes) -> StoredEp
         closing=outcome.closing,
         outcome=encode_stations(outcome.stations),
         attestation=attestation,
+        coverage=outcome.coverage,
     )
 
 
@@ -160,10 +164,6 @@ def next_span(store: Store, epoch: int, rules: int) -> Span:
         last.operator_last if last else 0,
         store.operator_head().length,
     )
-
-
-def _tables(network: Network) -> dict[str, bytes]:
-    return {TRIG: read_pinned(network.folder, "tables/trig.csv")}
 
 
 def _epoch_before(store: Store, span: Span) -> StoredEpoch | None:

@@ -21,6 +21,7 @@ from gateway.core.genesis import SLOT_MS
 from gateway.core.login import GRANTED, LoginRefusal, LoginRequest, LoginResult, refused
 from gateway.core.verdicts import Verdict
 from gateway.shell.clock import Clock, DrivenClock
+from gateway.shell.entropy import EntropyCounts
 from gateway.shell.errors import Code, OperatorFault
 from gateway.shell.ingest_batch import Outcome, judge
 from gateway.shell.live import LiveEvent, LiveFeed
@@ -65,6 +66,7 @@ class Ingest:
     ) -> None:
         self.failed: OperatorFault | None = None
         self.last_commit_wall_s: float | None = None
+        self.entropy = EntropyCounts(0, 0, None)
         self._worker = worker
         self._clock = clock
         self._live = live
@@ -87,6 +89,8 @@ class Ingest:
         self._wake = asyncio.Event()
         self._ended = asyncio.Event()
         self._tick_lock = asyncio.Lock()
+        # The newest slot that was ticked, and what was said at its start.
+        self._ticked: tuple[int, list[Downlink]] = (-1, [])
         self._tasks: set[asyncio.Task[None]] = set()
         self._answering = False
         self._housekeeping_at = 0.0
@@ -147,13 +151,31 @@ class Ingest:
                 return False
             self._wake.set()
             try:
-                tick, closed = await self._call(lambda gateway: self._begin_slot(gateway, slot))
+                said, closed, counts = await self._call(lambda gateway: _begin_slot(gateway, slot))
             except OperatorFault:
                 return False
-            self._send([tick])
+            if self._ticked[0] == slot:
+                # Whoever missed the tick missed the entropy behind it; only the tick is new.
+                said += self._ticked[1]
+            self._ticked = (slot, said[1:])
+            self._send(said)
+            self._count_entropy(counts)
             self._metrics.epochs_closed(closed)
             self._metrics.protocol_time(slot * SLOT_MS)
         return True
+
+    async def tell_entropy(self, external: bytes) -> None:
+        """Say what is to be said of entropy now. OperatorFault once ingest has failed."""
+
+        def tell(gateway: Gateway) -> tuple[list[Downlink], EntropyCounts]:
+            # The time is taken here: the worker may have been busy for longer than is allowed.
+            now_ms = self._clock.now_ms()
+            said = [] if now_ms is None else gateway.entropy_downlinks(now_ms, external)
+            return said, gateway.entropy_counts
+
+        said, counts = await self._call(tell)
+        self._send(said)
+        self._count_entropy(counts)
 
     # ---- the life of it
 
@@ -296,10 +318,9 @@ class Ingest:
         except OperatorFault:
             return  # it is in `failed`, and ends `run`
 
-    def _begin_slot(self, gateway: Gateway, slot: int) -> tuple[Downlink, int]:
-        """In the worker: the day's end comes before anybody acts in the new slot."""
-        closed = len(gateway.advance(slot * SLOT_MS))
-        return gateway.tick_downlink(slot, slot * SLOT_MS), closed
+    def _count_entropy(self, counts: EntropyCounts) -> None:
+        before, self.entropy = self.entropy, counts
+        self._metrics.entropy(counts.published - before.published, counts.void - before.void)
 
     def _send(self, downlinks: list[Downlink]) -> None:
         for source in self._sources:
@@ -333,6 +354,16 @@ class Ingest:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _begin_slot(gateway: Gateway, slot: int) -> tuple[list[Downlink], int, EntropyCounts]:
+    """In the worker: the day's end comes before anybody acts in the new slot. The tick first: to
+    whoever has not heard it, the entropy is of a slot that has not begun.
+    """
+    now_ms = slot * SLOT_MS
+    closed = len(gateway.advance(now_ms))
+    said = [gateway.tick_downlink(slot, now_ms), *gateway.entropy_downlinks(now_ms)]
+    return said, closed, gateway.entropy_counts
 
 
 def _slot(data: bytes) -> int | None:

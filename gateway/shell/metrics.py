@@ -48,6 +48,14 @@ class Metrics:
             "cairn_downlinks", "Downlinks handed to the sources.", registry=registry
         )
         self._epochs = Counter("cairn_epochs_closed", "Epochs closed.", registry=registry)
+        self._entropy = Counter(
+            "cairn_entropy_slots", "Slots, by what became of them.", ["outcome"], registry=registry
+        )
+        self._external_failed = Counter(
+            "cairn_entropy_external_failed",
+            "Slots whose entropy had to go without what should be mixed in.",
+            registry=registry,
+        )
         self._protocol_time = Gauge(
             "cairn_protocol_time_seconds", "Protocol time since 1970 UTC.", registry=registry
         )
@@ -74,6 +82,13 @@ class Metrics:
 
     def epochs_closed(self, count: int) -> None:
         self._epochs.inc(count)
+
+    def entropy(self, published: int, void: int) -> None:
+        self._entropy.labels("published").inc(published)
+        self._entropy.labels("void").inc(void)
+
+    def entropy_external_failed(self) -> None:
+        self._external_failed.inc()
 
     def protocol_time(self, now_ms: int) -> None:
         self._protocol_time.set(now_ms / 1000)

@@ -15,7 +15,7 @@ from nacl.signing import SigningKey
 from gateway.core import canonical
 from gateway.core.cbor_profile import encode
 from gateway.core.cose import Role, sign1
-from gateway.core.epoch_setting import TRIG, check_rules_fit
+from gateway.core.epoch_setting import check_rules_fit
 from gateway.core.genesis import DAY_MS, Genesis
 from gateway.core.ids import device_id
 from gateway.core.rules import parse_rules, rules_hash
@@ -29,7 +29,9 @@ from gateway.shell.spec_files import read_spec
 FIRST_RULES = "rules/0001.toml"
 # What else an epoch is computed from. A network keeps its own copies: an upgrade of this software
 # must not change how a day is judged that has begun.
-PINNED = ("quantities.toml", "tables/trig.csv")
+TABLES = {"trig": "tables/trig.csv", "radio": "tables/radio.csv", "regions": "regions.toml"}
+PINNED = ("quantities.toml", *TABLES.values())
+ENTROPY_SECRET = "entropy.secret"  # noqa: S105 - the name of a file
 # Longer than any board stays in a drawer between flashing and its first contact.
 STATEMENT_DAYS = 731
 DATABASE = "cairn.db"
@@ -55,10 +57,11 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class NetworkKeys(Network):
-    """A network with the keys that a gateway needs to act for it."""
+    """A network with the keys that a gateway needs to act for it, and the folder of its keys."""
 
     gateway: SigningKey
     operator: SigningKey
+    keys_folder: Path
 
 
 def create_network(
@@ -80,16 +83,18 @@ def create_network(
         raise _seeded()
     keys_folder = keys_folder or folder / "keys"
     rules = read_spec(FIRST_RULES) if rules is None else rules
-    tables = {TRIG: read_spec("tables/trig.csv")}
+    tables = {name: read_spec(path) for name, path in TABLES.items()}
     check_rules_fit(parse_rules(rules), read_spec("quantities.toml"), tables)
-    _refuse_present([folder / "genesis.cbor", *(_key_path(keys_folder, r) for r in _KEY_ROLES)])
+    key_paths = [*(_key_path(keys_folder, r) for r in _KEY_ROLES), keys_folder / ENTROPY_SECRET]
+    _refuse_present([folder / "genesis.cbor", *key_paths])
     keys = {role: _new_key(role, seed) for role in _KEY_ROLES}
     genesis = Genesis(
         name, bytes(keys[Role.ROOT].verify_key), epoch_zero_ms, rules_hash(rules), simulated
     )
     statements = [_state(keys, role, genesis) for role in (Role.GATEWAY, Role.OPERATOR)]
     for role, key in keys.items():
-        _write_key(_key_path(keys_folder, role), key)
+        _write_key(_key_path(keys_folder, role), bytes(key))
+    _write_key(keys_folder / ENTROPY_SECRET, _new_secret("entropy", seed))
     write_whole(folder / "rules" / "0001.toml", rules)
     for pinned in PINNED:
         write_whole(folder / pinned, read_spec(pinned))
@@ -120,6 +125,7 @@ def load_keys(folder: Path, keys_folder: Path | None = None) -> NetworkKeys:
         network.statements,
         _read_key(_key_path(keys_folder, Role.GATEWAY)),
         _read_key(_key_path(keys_folder, Role.OPERATOR)),
+        keys_folder,
     )
 
 
@@ -140,6 +146,11 @@ def find_rules(folder: Path, wanted: bytes) -> bytes:
 def read_pinned(folder: Path, name: str) -> bytes:
     """The network's own copy of one of PINNED."""
     return _read(folder / name)
+
+
+def read_tables(folder: Path) -> dict[str, bytes]:
+    """The network's own copies of the tables that an epoch is computed with, by name."""
+    return {name: read_pinned(folder, path) for name, path in TABLES.items()}
 
 
 def key_files(folder: Path) -> dict[str, Path]:
@@ -170,18 +181,23 @@ def sign_with(
 
 
 def _new_key(role: Role, seed: int | None) -> SigningKey:
+    return SigningKey(_new_secret(role.value, seed))
+
+
+def _new_secret(name: str, seed: int | None) -> bytes:
+    """32 bytes for a file of this name: random, or of a simulated network by its seed."""
     if seed is None:
-        return SigningKey(secrets.token_bytes(32))
-    return SigningKey(hashlib.sha256(f"cairn simulated {role.value} {seed}".encode()).digest())
+        return secrets.token_bytes(32)
+    return hashlib.sha256(f"cairn simulated {name} {seed}".encode()).digest()
 
 
 def _key_path(folder: Path, role: Role) -> Path:
     return folder / f"{role.value}.key"
 
 
-def _write_key(path: Path, key: SigningKey) -> None:
+def _write_key(path: Path, key: bytes) -> None:
     try:
-        write_once(path, bytes(key))
+        write_once(path, key)
     except FileExistsError as error:
         raise _present(path) from error
 

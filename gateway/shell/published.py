@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.core.coverage.model import NO_COVERAGE, Coverage, Link, StationCoverage
+from gateway.core.coverage.table import decode_coverage
 from gateway.core.epoch_inputs import StationRow
 from gateway.core.explain import explain, find_station
+from gateway.core.explain_coverage import link_tree, station_tree
 from gateway.core.genesis import DAY_MS
 from gateway.core.ids import device_name
 from gateway.core.manifest import decode_manifest, manifest_json
@@ -72,6 +75,34 @@ def epoch_document(stored: StoredEpoch, stations: Sequence[StationRow]) -> Docum
     }
 
 
+def coverage_document(
+    network: Network, stored: StoredEpoch, coverage: Coverage, stations: Sequence[StationCoverage]
+) -> Document:
+    """What the radio said of these stations in a closed epoch, each with the links to it."""
+    rules = parse_rules(find_rules(network.folder, decode_manifest(stored.manifest).rules))
+    links: dict[bytes, list[Link]] = {own.device: [] for own in stations}
+    for link in coverage.links:
+        if link.beaconer in links:
+            links[link.beaconer].append(link)
+    return {
+        "epoch": stored.epoch,
+        "manifest_hash": stored.manifest_hash.hex(),
+        "stations": [
+            {
+                "station": device_name(own.device),
+                **station_tree(own, rules.place),
+                "links": [link_tree(link) for link in links[own.device]],
+            }
+            for own in stations
+        ],
+        "co_located": [
+            [device_name(one), device_name(other)]
+            for one, other in sorted(coverage.co_located)
+            if one in links or other in links
+        ],
+    }
+
+
 def explanation(
     network: Network, stored: StoredEpoch, stations: Sequence[StationRow], device: bytes
 ) -> tuple[Document, dict[str, str]]:
@@ -83,7 +114,12 @@ def explanation(
     rules = parse_rules(find_rules(network.folder, manifest.rules))
     quantities = parse_quantities(read_pinned(network.folder, "quantities.toml"))
     units = {quantity.name: quantity.unit for quantity in quantities.values()}
-    return explain(manifest, row, rules, quantities), units
+    return explain(manifest, row, rules, quantities, coverage_of(stored)), units
+
+
+def coverage_of(stored: StoredEpoch) -> Coverage:
+    """What the radio said in an epoch; nothing, if it was closed before there was any."""
+    return decode_coverage(stored.coverage) if stored.coverage else NO_COVERAGE
 
 
 def claim_document(stored: StoredEpoch, owner: bytes) -> Document:

@@ -21,10 +21,12 @@ from gateway.shell.api.server import ApiServer
 from gateway.shell.broker import BrokerOptions, BrokerSource
 from gateway.shell.clock import Clock, DrivenClock, RealClock
 from gateway.shell.endpoint import Endpoint, EndpointOptions
+from gateway.shell.entropy_timer import Drand, EntropyTimer, External, no_external
 from gateway.shell.errors import Code, OperatorFault
 from gateway.shell.ingest import Ingest, IngestLimits
 from gateway.shell.live import LiveFeed
 from gateway.shell.lock import Addresses, held, remove_addresses, write_addresses
+from gateway.shell.metrics import Metrics
 from gateway.shell.net_tag import net_tagger
 from gateway.shell.network import DATABASE, NetworkKeys, load_keys
 from gateway.shell.runtime_health import Watch
@@ -132,9 +134,23 @@ async def _start(loaded: Loaded, keys: NetworkKeys, parts: AsyncExitStack) -> _R
     parts.push_async_callback(ingest.stop)
     await source.start()
     parts.push_async_callback(source.stop_reading)
+    if isinstance(clock, RealClock):
+        external = _external(settings, metrics, parts)
+        timer = EntropyTimer(ingest, clock, lambda: source.state().up, external)
+        telling = asyncio.create_task(timer.run(), name="entropy")
+        parts.callback(telling.cancel)
     watching = asyncio.create_task(watch.run(ingesting), name="watch")
     parts.callback(watching.cancel)
     return _Running(ingest, ingesting, _addresses(settings, source, http.port))
+
+
+def _external(settings: Settings, metrics: Metrics, parts: AsyncExitStack) -> External:
+    """What is mixed into each slot's entropy."""
+    if settings.entropy_external == "none":
+        return no_external
+    drand = Drand(settings.entropy_external_url, metrics)
+    parts.push_async_callback(drand.stop)
+    return drand
 
 
 def _open_store(settings: Settings, keys: NetworkKeys) -> SqliteStore:

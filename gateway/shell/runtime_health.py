@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 
+from gateway.core.genesis import SLOT_MS
 from gateway.shell.clock import Clock
 from gateway.shell.health import Check, Health
 from gateway.shell.ingest import Ingest
@@ -12,6 +13,9 @@ from gateway.shell.source import Source
 from gateway.shell.worker import Worker
 
 _PING_S = 1.0
+# How long after a slot's start its entropy may be under way, and after ours none be there.
+_ENTROPY_GRACE_MS = 35_000
+_ENTROPY_START_S = 100.0
 # A worker that is busy for so long is no longer just closing an epoch.
 WORKER_STALL_S = 120.0
 
@@ -28,7 +32,7 @@ class Watch:
         self._ingest = ingest
         self._source = source
         self._ingesting: asyncio.Task[None] | None = None
-        self._answered_s = time.monotonic()
+        self._answered_s = self._started_s = time.monotonic()
 
     async def run(self, ingesting: asyncio.Task[None]) -> None:
         """All parts run; `ingesting` must not end."""
@@ -43,7 +47,9 @@ class Watch:
         ingest, worker = self._ingest_check(), self._worker_check()
         others = (self._store(), self._source_check(), self._clock_check(), self._queue())
         live = ingest.ok and worker.ok
-        return Health(live, live and all(one.ok for one in others), (worker, ingest, *others))
+        ready = live and all(one.ok for one in others)
+        # Without entropy messages are taken in as ever; only coverage proves nothing.
+        return Health(live, ready, (worker, ingest, *others, self._entropy()))
 
     def _worker_check(self) -> Check:
         silent_s = time.monotonic() - self._answered_s
@@ -86,6 +92,22 @@ class Watch:
         if self._clock.now_ms() is not None:
             return _good("clock", f"{self._settings.clock}")
         return _bad("clock", "driven, and no tick yet", "Start whatever drives the clock.")
+
+    def _entropy(self) -> Check:
+        now_ms, newest = self._clock.now_ms(), self._ingest.entropy.newest_slot
+        if now_ms is None:
+            return _good("entropy", "no slot has begun")
+        slot = now_ms // SLOT_MS
+        # A driven slot begins with its entropy; a real one may wait for what is mixed in, and the
+        # first slot of a gateway is the one behind its first commit.
+        grace_ms = 0 if self._settings.clock == "driven" else _ENTROPY_GRACE_MS
+        wanted = (max(now_ms, 0) - grace_ms) // SLOT_MS
+        if newest is not None and newest >= wanted:
+            return _good("entropy", f"slot {newest} is published")
+        if time.monotonic() - self._started_s < _ENTROPY_START_S:
+            return _good("entropy", "begins with the next slot")
+        said = "no slot is published" if newest is None else f"slot {newest} was the newest"
+        return _bad("entropy", f"{said}, now is slot {slot}", "Look at the log for entropy.")
 
     def _queue(self) -> Check:
         queued, most = self._ingest.queued, self._settings.queue_messages_max

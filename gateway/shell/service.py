@@ -36,10 +36,13 @@ from gateway.core.operator import (
     open_operator_event,
     operator_payload,
 )
+from gateway.core.ranges import Ranges
 from gateway.core.receipts import ReceiptBody
 from gateway.core.registry import Policy, Registry
 from gateway.core.statements import key_in_force
 from gateway.core.verdicts import Verdict
+from gateway.shell import log
+from gateway.shell.entropy import EntropyChain, EntropyCounts, void_slots
 from gateway.shell.epochs import (
     due_ms,
     epoch_inputs,
@@ -49,6 +52,7 @@ from gateway.shell.epochs import (
     rules_named,
     to_stored,
 )
+from gateway.shell.errors import Code, OperatorFault
 from gateway.shell.logins import open_requests
 from gateway.shell.network import NetworkKeys, sign_with
 from gateway.shell.opening import open_statements, read_events, restore_admission
@@ -58,6 +62,8 @@ from gateway.shell.store.base import Batch, Centre, Logged, Store
 from gateway.shell.voice import Voice
 
 BATCH_MESSAGES_MAX = 64
+# Of one void-slot event: more would not fit into a message.
+VOID_RANGES_MAX = 200
 
 
 class Judged(NamedTuple):
@@ -89,6 +95,7 @@ class Gateway:
         self._closed: list[EpochOutcome] = []
         self._next_epoch = next_epoch(store, keys)
         self._rules = rules_for(keys, self._events, self._next_epoch)
+        self._entropy = EntropyChain(keys, store.entropy, self._voice, self._statements)
 
     @classmethod
     def open(cls, store: Store, keys: NetworkKeys, policy: Policy = Policy.OPEN) -> Self:
@@ -153,6 +160,26 @@ class Gateway:
 
     def tick_downlink(self, slot: int, now_ms: int) -> Downlink:
         return self._voice.tick(slot, now_ms)
+
+    def entropy_downlinks(self, now_ms: int, external: bytes = b"") -> list[Downlink]:
+        """What is to be said of entropy now: commits that are new, and the present slot's link.
+
+        external: at most 64 bytes to mix into it. Call it at the start of each slot. A link comes
+        out once; it and the voids before it are durable then. One that is late, or void, does not.
+        """
+        # A due epoch waits: to close it may take longer than a link may be late.
+        return self._entropy.downlinks(
+            now_ms,
+            external,
+            # Of the epoch that closes next, so for some hours of yesterday: nobody can tell.
+            late_ms=self._rules.rules.coverage.entropy_late_ms,
+            void=void_slots(self._events),
+            declare=lambda missed: self._declare_void(missed, now_ms),
+        )
+
+    @property
+    def entropy_counts(self) -> EntropyCounts:
+        return self._entropy.counts
 
     def refusal_notice(
         self, device: bytes, verdict: Verdict, data: bytes, now_ms: int
@@ -233,9 +260,12 @@ class Gateway:
 
     def operate(self, kind: OperatorKind, body: list[Any], now_ms: int) -> None:
         """Sign the next operator event with the operator key of this network, and log it."""
+        self._operate(kind, body, now_ms, now_ms)
+
+    def _operate(self, kind: OperatorKind, body: list[Any], time_ms: int, now_ms: int) -> None:
         last = self._last_event()
         serial, prev = (last.serial + 1, last.event_id) if last else (1, NO_PREVIOUS)
-        payload = operator_payload(kind, serial, prev, now_ms, body)
+        payload = operator_payload(kind, serial, prev, time_ms, body)
         data, _ = sign_with(self._keys.operator, self.network_id, Role.OPERATOR, payload)
         self.append_operator_event(data, now_ms)
 
@@ -245,6 +275,24 @@ class Gateway:
 
     def close(self) -> None:
         self._store.close()
+
+    # ---- entropy
+
+    def _declare_void(self, missed: Ranges, now_ms: int) -> bool:
+        """Log slots that were missed. False if the log does not take it now."""
+        last = self._last_event()
+        # Another machine's clock may be a little ahead; events never run backwards.
+        time_ms = max(now_ms, last.time_ms if last else 0)
+        try:
+            for first in range(0, len(missed), VOID_RANGES_MAX):
+                body = [list(one) for one in missed[first : first + VOID_RANGES_MAX]]
+                self._operate(OperatorKind.VOID_SLOT, body, time_ms, now_ms)
+        except OperatorFault as fault:
+            if fault.code != Code.EVENT_REFUSED:
+                raise
+            log.trouble("void_slots_refused", why=fault.why)
+            return False
+        return True
 
     # ---- ingest
 

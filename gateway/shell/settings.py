@@ -151,6 +151,13 @@ def _check_together(settings: Settings) -> None:
                 f"Set {other} too, or remove {one}.",
                 Code.CONFIG_INVALID,
             )
+    if settings.entropy_external != "none" and settings.clock == "driven":
+        raise OperatorFault(
+            f"The setting entropy_external is {settings.entropy_external} with a driven clock.",
+            "What comes from outside would make each run of a driven network another one.",
+            "Leave entropy_external = none, or clock = real.",
+            Code.CONFIG_INVALID,
+        )
 
 
 def environment() -> Mapping[str, str]:

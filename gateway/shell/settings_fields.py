@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 ENV_PREFIX = "CAIRN_"
 _BROKER_SCHEMES = ("mqtt", "mqtts")
+_WEB_SCHEMES = ("http", "https")
 _PORT_MAX = 65_535
 
 
@@ -53,6 +54,17 @@ def _url_fault(url: SplitResult) -> str:
     if url.port == 0 or url.path.strip("/") or url.query or url.fragment:
         return "behind the host only a port may stand"
     return ""
+
+
+def _web_url(value: str) -> str:
+    try:
+        url = urlsplit(value)
+        fits = url.scheme in _WEB_SCHEMES and url.hostname and url.username is None
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError("Not http://HOST/... or https://HOST/...")
+    return value
 
 
 class Settings(BaseSettings):
@@ -122,6 +134,17 @@ class Settings(BaseSettings):
         "word",
         "Protocol time: the machine's, or `driven` by ticks; only simulated networks may be "
         "driven.",
+    )
+    entropy_external: Literal["none", "drand"] = _setting(
+        "none",
+        "word",
+        "What is mixed into each slot's entropy: nothing, or the newest round of `drand`, so that "
+        "the gateway itself cannot know it early. Needs the real clock.",
+    )
+    entropy_external_url: Annotated[str, AfterValidator(_web_url)] = _setting(
+        "https://api.drand.sh/public/latest",
+        "URL",
+        "Where that round is fetched once a minute; a slot goes without it when it does not come.",
     )
     time_server: str | None = _setting(
         None,

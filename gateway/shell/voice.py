@@ -12,6 +12,7 @@ from gateway.core.downlink import (
     TO_ALL,
     Downlink,
     downlink_payload,
+    entropy_commit_body,
     keys_body,
     notice_body,
     receipt_body,
@@ -45,6 +46,11 @@ class Voice:
     def tick(self, slot: int, time_ms: int) -> Downlink:
         """A slot of the driven clock begins."""
         return Downlink(TO_ALL, "tick", self._signed(Kind.TICK, TO_ALL, time_ms, tick_body(slot)))
+
+    def entropy_commit(self, chain_end: bytes, first_slot: int, slots: int, time_ms: int) -> bytes:
+        """The commitment to a day's chain, as bytes: they are kept, and said again as they are."""
+        body = entropy_commit_body(chain_end, first_slot, slots)
+        return self._signed(Kind.ENTROPY_COMMIT, TO_ALL, time_ms, body)
 
     def refusal(self, device: bytes, verdict: Verdict, data: bytes, time_ms: int) -> Downlink:
         """Tells a sender which of its messages (by the hash of its bytes) was refused, and why."""

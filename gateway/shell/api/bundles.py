@@ -1,7 +1,8 @@
 """Bundles as files to hand out: made once, kept under bundles/, and given when all is released.
 
 A bundle of day E ends with the messages of day E + 1 that came before the close. The last of them
-hold readings that are not released yet, so the bundle waits until they are.
+hold readings that are not released yet, and reports of radio contacts that stay here until day
+E + 1 is over and an hour more. The bundle waits until all may be seen.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ from gateway.core.bundle import read_bundle
 from gateway.core.bundle_sections import MANIFEST
 from gateway.shell.api.problems import ApiCode, Problem
 from gateway.shell.api.release import Releases
+from gateway.shell.api.withheld import range_visible_ms
 from gateway.shell.bundle_export import default_path, export_bundle
 from gateway.shell.bundle_file import decompress, read_bundle_file
 from gateway.shell.errors import OperatorFault
@@ -37,12 +39,15 @@ class Bundles:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._known: dict[int, BundleFile] = {}
+        self._released_ms: dict[int, int] = {}
 
     def get(
         self, store: Store, stored: StoredEpoch, releases: Releases, now_ms: int
     ) -> BundleFile:
         """The file of a closed epoch, made if there is none that fits. Problem if not released."""
-        wait_ms = _released_ms(store, stored, releases) - now_ms
+        if stored.epoch not in self._released_ms:
+            self._released_ms[stored.epoch] = _released_ms(store, stored, releases)
+        wait_ms = self._released_ms[stored.epoch] - now_ms
         if wait_ms > 0:
             raise Problem(
                 ApiCode.BUNDLE_UNRELEASED,
@@ -63,7 +68,7 @@ class Bundles:
 
 
 def _released_ms(store: Store, stored: StoredEpoch, releases: Releases) -> int:
-    """When the newest reading that can be in the bundle is released."""
+    """When all that can be in the bundle may be seen."""
     first = max(stored.admission_first, stored.admission_last - _NEWEST_ENTRIES)
     newest_ms = max(
         (entry.recv_ms for entry in store.entries(first, stored.admission_last)), default=None
@@ -72,7 +77,11 @@ def _released_ms(store: Store, stored: StoredEpoch, releases: Releases) -> int:
         return 0
     slots = releases.rules(stored.epoch).slot_clock
     # Further ahead no time counts: such a message has no reading.
-    return releases.release_ms(newest_ms + slots.future_slots_max * slots.slot_ms)
+    readings_ms = releases.release_ms(newest_ms + slots.future_slots_max * slots.slot_ms)
+    reports_ms = range_visible_ms(
+        store, stored.admission_first, stored.admission_last, stored.epoch, releases
+    )
+    return max(readings_ms, reports_ms)
 
 
 def _digest_if_fits(path: Path, stored: StoredEpoch) -> str | None:

@@ -12,6 +12,8 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
+from gateway.core.coverage.model import Coverage
+from gateway.core.coverage.table import decode_coverage
 from gateway.core.epoch_inputs import StationRow
 from gateway.core.quantities import Quantity, parse_quantities
 from gateway.core.station_table import decode_stations
@@ -46,6 +48,7 @@ class Api:
         self.streams = 0
         self._quantities: dict[int, Quantity] = {}
         self._tables: dict[bytes, tuple[StationRow, ...]] = {}
+        self._coverage: dict[bytes, Coverage] = {}
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="api")
         self._busy = 0
         self._following: asyncio.Task[None] | None = None
@@ -115,6 +118,17 @@ class Api:
             kept = list(self._tables.items())[-(_TABLES_KEPT - 1) :]
             self._tables = {**dict(kept), stored.manifest_hash: rows}
         return rows
+
+    def coverage(self, stored: StoredEpoch) -> Coverage | None:
+        """The coverage table of a closed epoch, None if it has none; the last few are kept."""
+        if not stored.coverage:
+            return None
+        found = self._coverage.get(stored.manifest_hash)
+        if found is None:
+            found = decode_coverage(stored.coverage)
+            kept = list(self._coverage.items())[-(_TABLES_KEPT - 1) :]
+            self._coverage = {**dict(kept), stored.manifest_hash: found}
+        return found
 
     # ---- the gateway
 

@@ -86,13 +86,29 @@ class DeclaredShape(Shape):
     interval_ms: int
 
 
+class StationCoverageShape(Shape):
+    """What the radio said of it on that day. witnesses: independent ones, by owner; hops: to the
+    nearest anchor, null without a path; place: verdict on the claimed place, null without a test.
+    """
+
+    expected: int
+    heard: int
+    witnesses: int
+    listening_hours: int
+    hops: int | None
+    place: str | None
+    unrevealed: bool
+
+
 class StationEpochShape(Shape):
-    """The station's row of the newest closed epoch."""
+    """The station's row of the newest closed epoch; coverage is null where nothing is known."""
 
     epoch: int
     class_: str = Field(alias="class")
     quality_ppm: int
     usefulness_ppm: int
+    verifiability_ppm: int
+    coverage: StationCoverageShape | None
     slot: str
     paid: str = Field(pattern=_AMOUNT)
     held: str = Field(pattern=_AMOUNT)
@@ -187,6 +203,18 @@ class EpochShape(Shape):
     next: str | None
 
 
+class EpochCoverageShape(Shape):
+    """What the radio said of each station: see spec/coverage.md. Levels are in cdB; `links` are
+    those in which the station is the beaconer, their `distance_m` is of scoring cells.
+    """
+
+    epoch: int
+    manifest_hash: str = Field(pattern=_HEX)
+    stations: list[dict[str, Any]]
+    co_located: list[tuple[str, str]]
+    next: str | None
+
+
 class ExplanationShape(BaseModel):
     """What `cairn explain --json` prints."""
 
@@ -227,9 +255,11 @@ class EventShape(Shape):
 
 
 class SampleShape(Shape):
+    """data: null until nobody can make use of it any more, if it may tell of radio contacts."""
+
     recv_ms: int
     device: str | None
-    data: str = Field(pattern=_HEX)
+    data: str | None = Field(pattern=_HEX)
 
 
 class SamplesShape(Shape):

@@ -32,6 +32,7 @@ class ApiCode(StrEnum):
     BUNDLE_UNRELEASED = "bundle_unreleased"
     BUSY = "busy"
     CLOCK_UNSET = "clock_unset"
+    COVERAGE_ABSENT = "coverage_absent"
     GATEWAY_FAULT = "gateway_fault"
     KEY_MISSING = "key_missing"
     KEY_WRONG = "key_wrong"
@@ -61,8 +62,8 @@ CATALOG: Mapping[str, Entry] = {
     ApiCode.BUNDLE_UNRELEASED: Entry(
         404,
         "The bundle is not released yet.",
-        "Ask again after the seconds in Retry-After: it still holds readings of the next day that "
-        "nobody may see yet.",
+        "Ask again after the seconds in Retry-After: it still holds readings or radio reports of "
+        "the next day that nobody may see yet.",
     ),
     ApiCode.BUSY: Entry(
         503, "Too many requests are being answered.", "Ask again after the seconds in Retry-After."
@@ -72,6 +73,11 @@ CATALOG: Mapping[str, Entry] = {
         "The gateway has no protocol time.",
         "Its clock is driven and has had no tick since the gateway began: send one, or start the "
         "fleet.",
+    ),
+    ApiCode.COVERAGE_ABSENT: Entry(
+        404,
+        "The epoch has no coverage table.",
+        "It closed before this gateway kept one; later epochs in /v1/epochs have it.",
     ),
     ApiCode.GATEWAY_FAULT: Entry(
         500,

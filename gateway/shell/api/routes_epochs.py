@@ -5,11 +5,12 @@ them, as they are in the bundles: whoever recomputes a payout needs them.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from gateway.core.coverage.model import StationCoverage
 from gateway.core.epoch_inputs import StationRow
 from gateway.core.ids import device_name
 from gateway.shell.api.answers import (
@@ -25,11 +26,18 @@ from gateway.shell.api.answers import (
 )
 from gateway.shell.api.bundles import BundleFile
 from gateway.shell.api.context import WithApi
-from gateway.shell.api.models import ClaimShape, EpochShape, EpochsShape, ExplanationShape
-from gateway.shell.api.problems import ApiCode, documented
+from gateway.shell.api.models import (
+    ClaimShape,
+    EpochCoverageShape,
+    EpochShape,
+    EpochsShape,
+    ExplanationShape,
+)
+from gateway.shell.api.problems import ApiCode, Problem, documented
 from gateway.shell.errors import Code
 from gateway.shell.published import (
     claim_document,
+    coverage_document,
     epoch_document,
     explanation,
     parse_owner,
@@ -50,6 +58,7 @@ _BUNDLE: dict[int | str, dict[str, Any]] = {
     206: {"description": "The bytes that Range asks for.", "content": {_BUNDLE_TYPE: _BINARY}},
 }
 _HELD: dict[int | str, dict[str, Any]] = {304: {"description": "What you hold is still so."}}
+_Row = TypeVar("_Row", StationRow, StationCoverage)
 _GONE = (ApiCode.PARAMETER_INVALID, Code.EPOCH_MISSING)
 
 
@@ -83,6 +92,34 @@ async def epoch(
         stored = stored_epoch(store, epoch)
         rows, following = _page(api.station_rows(stored), first, limit)
         return {**epoch_document(stored, rows), "next": following}
+
+    return json_answer(await api.read(read), request, cache=SETTLED)
+
+
+@router.get(
+    "/v1/epochs/{epoch}/coverage",
+    response_model=EpochCoverageShape,
+    responses=_HELD | documented(*_GONE, ApiCode.COVERAGE_ABSENT),
+)
+async def coverage(
+    request: Request,
+    api: WithApi,
+    epoch: Epoch,
+    *,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=_STATIONS_MAX)] = _STATIONS,
+) -> Response:
+    """What the radio said of each station: who heard whom how often, and whether places fit."""
+    first = behind(after)
+
+    def read(store: Store) -> dict[str, Any]:
+        stored = stored_epoch(store, epoch)
+        found = api.coverage(stored)
+        if found is None:
+            raise Problem(ApiCode.COVERAGE_ABSENT, f"Epoch {epoch} was closed without one.")
+        shown, following = _page(found.stations, first, limit)
+        document = coverage_document(api.deps.network, stored, found, shown)
+        return {**document, "next": following}
 
     return json_answer(await api.read(read), request, cache=SETTLED)
 
@@ -152,9 +189,7 @@ def _epochs(store: Store, before: int | None, limit: int) -> dict[str, Any]:
     }
 
 
-def _page(
-    rows: Sequence[StationRow], after: bytes, limit: int
-) -> tuple[Sequence[StationRow], str | None]:
+def _page(rows: Sequence[_Row], after: bytes, limit: int) -> tuple[Sequence[_Row], str | None]:
     """The rows behind a device (they are in ascending order), and where the next page begins."""
     first = next((n for n, row in enumerate(rows) if row.device > after), len(rows))
     page = rows[first : first + limit]

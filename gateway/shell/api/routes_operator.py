@@ -13,10 +13,11 @@ from gateway.shell.api.answers import device_of, json_answer
 from gateway.shell.api.context import Api, WithApi
 from gateway.shell.api.models import LoggedShape, SamplesShape
 from gateway.shell.api.problems import ApiCode, documented
+from gateway.shell.api.withheld import sample_visible_ms
 from gateway.shell.errors import Code
 from gateway.shell.published import parse_owner
 from gateway.shell.service import Gateway
-from gateway.shell.store.base import Store
+from gateway.shell.store.base import Refused, Store
 
 _SEQ_MAX = 2**53 - 1
 _EPOCH_MAX = 2**31
@@ -157,23 +158,29 @@ async def refused(
     api: WithApi,
     verdict: Annotated[Literal[VERDICT_NAMES], Query(description="Of spec/verdicts.md.")],  # type: ignore[valid-type]
 ) -> Response:
-    """The newest refused messages of one verdict, as they came."""
+    """The newest refused messages of one verdict, as they came.
+
+    `data` is null until an hour after its day if it is, or may be, a report of radio contacts.
+    """
     found = Verdict[str(verdict).upper()]
-    return json_answer(
-        {"verdict": verdict, "samples": await api.read(lambda store: _samples(store, found))},
-        cache="no-store",
-    )
+    samples = await api.read_indexed(lambda store: _samples(api, store, found))
+    return json_answer({"verdict": verdict, "samples": samples}, cache="no-store")
 
 
-def _samples(store: Store, verdict: Verdict) -> list[dict[str, Any]]:
+def _samples(api: Api, store: Store, verdict: Verdict) -> list[dict[str, Any]]:
+    now_ms = api.now_ms(store)
     return [
         {
             "recv_ms": one.recv_ms,
             "device": device_name(one.device) if len(one.device) == DEVICE_ID_BYTES else None,
-            "data": one.data.hex(),
+            "data": one.data.hex() if _visible_ms(api, store, one) <= now_ms else None,
         }
         for one in store.refused_samples(verdict)
     ]
+
+
+def _visible_ms(api: Api, store: Store, one: Refused) -> int:
+    return sample_visible_ms(one.recv_ms, one.data, store.network_id, api.releases)
 
 
 async def _log(api: Api, kind: OperatorKind, event: list[Any]) -> Response:

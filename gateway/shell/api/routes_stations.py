@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 
+from gateway.core.coverage.model import StationCoverage
 from gateway.core.epoch_inputs import StationRow
 from gateway.core.ids import device_name
 from gateway.core.model import Kind
@@ -46,6 +47,7 @@ class _Newest(NamedTuple):
 
     epoch: int | None
     rows: dict[bytes, StationRow]
+    coverage: dict[bytes, StationCoverage]
 
 
 class _Filter(NamedTuple):
@@ -147,7 +149,7 @@ def _station(api: Api, store: Store, device: bytes) -> dict[str, Any]:
         "highest_seq": spans[0][1] if spans else 0,
         "holes": _holes(spans),
         "holes_cut": len(spans) > _HOLES_SHOWN,
-        "last_epoch": None if row is None else _epoch_row(newest.epoch, row),
+        "last_epoch": None if row is None else _epoch_row(newest, row),
     }
 
 
@@ -176,12 +178,14 @@ def _declared(api: Api, one: IndexedStation) -> list[dict[str, Any]]:
     return shown
 
 
-def _epoch_row(epoch: int | None, row: StationRow) -> dict[str, Any]:
+def _epoch_row(newest: _Newest, row: StationRow) -> dict[str, Any]:
     return {
-        "epoch": epoch,
+        "epoch": newest.epoch,
         "class": class_name(row),
         "quality_ppm": row.quality_ppm,
         "usefulness_ppm": row.u_ppm,
+        "verifiability_ppm": row.v_ppm,
+        "coverage": _coverage(newest.coverage.get(row.device)),
         "slot": slot(row),
         "paid": str(row.paid),
         "held": str(row.held),
@@ -190,9 +194,29 @@ def _epoch_row(epoch: int | None, row: StationRow) -> dict[str, Any]:
     }
 
 
+def _coverage(own: StationCoverage | None) -> dict[str, Any] | None:
+    """Counts and verdicts alone: the most likely place is finer than what is told here."""
+    if own is None:
+        return None
+    return {
+        "expected": own.expected,
+        "heard": own.heard,
+        "witnesses": own.witnesses,
+        "listening_hours": own.listening_hours,
+        "hops": own.hops,
+        "place": None if own.place is None else own.place.verdict.name.lower(),
+        "unrevealed": own.unrevealed,
+    }
+
+
 def _newest(api: Api, store: Store) -> _Newest:
     numbers = store.epoch_numbers()
     stored = store.epoch(numbers[-1]) if numbers else None
     if stored is None:
-        return _Newest(None, {})
-    return _Newest(stored.epoch, {row.device: row for row in api.station_rows(stored)})
+        return _Newest(None, {}, {})
+    coverage = api.coverage(stored)
+    return _Newest(
+        stored.epoch,
+        {row.device: row for row in api.station_rows(stored)},
+        {} if coverage is None else {own.device: own for own in coverage.stations},
+    )

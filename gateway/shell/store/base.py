@@ -61,8 +61,20 @@ class LogHead:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredLink:
+    """A link of an entropy chain as it was published: the chain's value and what was mixed in."""
+
+    slot: int
+    chain: bytes
+    external: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class StoredEpoch:
-    """A closed epoch. Ranges are half-open positions in the two logs."""
+    """A closed epoch. Ranges are half-open positions in the two logs.
+
+    coverage: the encoded coverage table, b"" for an epoch that has none.
+    """
 
     epoch: int
     rules: int
@@ -75,6 +87,26 @@ class StoredEpoch:
     closing: bytes
     outcome: bytes
     attestation: bytes
+    coverage: bytes = b""
+
+
+class EntropyLog(Protocol):
+    """What was said of entropy. Whatever is added is durable when the call returns."""
+
+    def commits(self, first: int, last: int) -> dict[int, bytes]:
+        """Signed commits of the days first <= day < last, by day."""
+
+    def add_commit(self, day: int, data: bytes) -> None:
+        """Keep the commit of a day. ValueError if there is one: it is made once."""
+
+    def newest(self) -> StoredLink | None:
+        """The link of the highest slot."""
+
+    def links(self, first: int, last: int) -> tuple[StoredLink, ...]:
+        """Links of the slots first <= slot < last, in order."""
+
+    def add_link(self, link: StoredLink) -> None:
+        """Keep a link. ValueError unless its slot is above that of the newest."""
 
 
 class Store(Protocol):
@@ -82,6 +114,9 @@ class Store(Protocol):
 
     @property
     def network_id(self) -> bytes: ...
+
+    @property
+    def entropy(self) -> EntropyLog: ...
 
     def commit(self, batch: Batch) -> None:
         """Write a batch in one durable transaction, extending the admission log's chain.

@@ -7,6 +7,7 @@ about fsync. SQL stays within what PostgreSQL also takes.
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,13 +31,14 @@ from gateway.shell.store.base import (
     Refused,
     StoredEpoch,
 )
+from gateway.shell.store.sqlite_entropy import SqliteEntropy
 from gateway.shell.store.sqlite_faults import busy, corrupt, faults
 
 _IDS_PER_QUERY = 500
 _ENTRY_COLUMNS = "message_id, recv_ms, verdict, rules, net_tag"
 _EPOCH_COLUMNS = (
     "epoch, rules, admission_first, admission_last, operator_first, operator_last,"
-    " manifest_hash, manifest, closing, outcome, attestation"
+    " manifest_hash, manifest, closing, outcome, attestation, coverage"
 )
 
 
@@ -49,6 +51,7 @@ class SqliteStore:
         self._database = sqlite3.connect(
             path, isolation_level=None, timeout=busy_timeout_ms / 1000, cached_statements=64
         )
+        self._entropy = SqliteEntropy(self._rows, self._transaction)
         self._network_id = b""
         self._admission = LogHead(0, b"")
         self._operator = LogHead(0, b"")
@@ -99,6 +102,10 @@ class SqliteStore:
     def network_id(self) -> bytes:
         return self._network_id
 
+    @property
+    def entropy(self) -> SqliteEntropy:
+        return self._entropy
+
     def close(self) -> None:
         self._database.close()
 
@@ -139,20 +146,8 @@ class SqliteStore:
         with self._transaction():
             self._database.execute(
                 f"INSERT INTO epochs ({_EPOCH_COLUMNS})"  # noqa: S608 - a constant of this module
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (
-                    closed.epoch,
-                    closed.rules,
-                    closed.admission_first,
-                    closed.admission_last,
-                    closed.operator_first,
-                    closed.operator_last,
-                    closed.manifest_hash,
-                    closed.manifest,
-                    closed.closing,
-                    closed.outcome,
-                    closed.attestation,
-                ),
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                astuple(closed),
             )
         if self.epoch(closed.epoch) != closed:
             raise ValueError(f"epoch {closed.epoch} is settled with another result")
@@ -312,7 +307,11 @@ class SqliteStore:
             f"SELECT {_EPOCH_COLUMNS} FROM epochs WHERE epoch = ?",  # noqa: S608 - a constant
             (number,),
         )
-        return StoredEpoch(*rows[0]) if rows else None
+        if not rows:
+            return None
+        row = list(rows[0])
+        row[-1] = row[-1] or b""
+        return StoredEpoch(*row)
 
     def epoch_numbers(self) -> tuple[int, ...]:
         return tuple(row[0] for row in self._rows("SELECT epoch FROM epochs ORDER BY epoch", ()))
