@@ -10,6 +10,8 @@ from fastapi.routing import APIRoute
 
 from gateway.shell.api import (
     problems,
+    routes_cells,
+    routes_edr,
     routes_epochs,
     routes_events,
     routes_gateway,
@@ -19,6 +21,7 @@ from gateway.shell.api import (
 )
 from gateway.shell.api.context import Api
 from gateway.shell.api.deps import ApiDeps
+from gateway.shell.api.edr_context import ProductsFeed
 from gateway.shell.api.middleware import Surroundings
 from gateway.shell.api.models import EventShape, SenmlRecordShape
 
@@ -35,6 +38,8 @@ _MODULES = (
     routes_gateway,
     routes_stations,
     routes_readings,
+    routes_cells,
+    routes_edr,
     routes_epochs,
     routes_events,
     routes_operator,
@@ -48,9 +53,13 @@ def create_app(deps: ApiDeps) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         api = app.state.api = Api(deps)
+        feed = app.state.products = ProductsFeed(api)
         api.begin()
+        feed.begin()
         yield
+        await feed.end()
         await api.end()
+        feed.close()
 
     app.router.lifespan_context = lifespan
     return app
