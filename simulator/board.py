@@ -17,15 +17,19 @@ from cairn.boards import base
 from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 
 from simulator.disk import Disk
+from simulator.medium import Medium, Sound
 from simulator.seeds import derive, stream
 from simulator.sensors import Sample, Sampler
-from simulator.world import Event, Group, Sleep, Stopped, World
+from simulator.world import Event, Group, Queue, Sleep, Stopped, World
 
 RESET_POWER_ON = 1
 RESET_SOFTWARE = 4
 HEAP_FREE_BYTES = 96_000
 RSSI_DBM = -61
 MILLION = 1_000_000
+
+# radio, channel, rssi_cdbm, snr_cdb, ticks, frame: what Board.radio_receive gives.
+Received = tuple[int, int, int, "int | None", int, bytes]
 
 
 class Connect(Protocol):
@@ -39,7 +43,8 @@ class SimulatedBoard(base.Board):
 
     drift_ppm: how much faster than true time its oscillator runs. held: a battery-backed clock
     that knows UTC from the start. wakes_ms: if not empty, timers of events fire only at these
-    times, ascending: a board that replays a recording wakes when something was recorded.
+    times, ascending: a board that replays a recording wakes when something was recorded. air and
+    radios: what it can send to, and which radios it has.
     """
 
     def __init__(
@@ -53,6 +58,8 @@ class SimulatedBoard(base.Board):
         drift_ppm: int = 0,
         held: bool = False,
         wakes_ms: tuple[int, ...] = (),
+        air: Medium | None = None,
+        radios: tuple[int, ...] = (),
         on_sign: Callable[[int, bytes], None] | None = None,
         on_restart: Callable[[int, str], None] | None = None,
     ) -> None:
@@ -68,11 +75,17 @@ class SimulatedBoard(base.Board):
         self._drift_ppm = drift_ppm
         self._held = held
         self._wakes_ms = wakes_ms
+        self._air = air
+        self._radios = radios if air is not None else ()
+        self._sounds: Queue[Received] = Queue(world)
+        self.listening_ms: int | None = None
         self._on_sign = on_sign
         self._on_restart = on_restart
         self._random = stream(world.seed, "board", index)
         self._booted_ms = world.now_ms
         self._reset_cause = RESET_POWER_ON
+        if air is not None:
+            air.attach(index, self)
 
     def power_on(self, reset_cause: int = RESET_POWER_ON) -> None:
         """Begin a boot with no tasks."""
@@ -80,11 +93,16 @@ class SimulatedBoard(base.Board):
         self._booted_ms = self._world.now_ms
         self._reset_cause = reset_cause
         self.group = Group(f"board {self.index} boot {self.boots}", self._stopped)
+        self.listening_ms = None
+        for radio in self._radios:
+            self.radio_listen(radio, 0)
+        self._sounds = Queue(self._world)
         self.fs.power_on()
 
     def power_off(self) -> None:
         """Cut the power between two events; every task ends where it stands."""
         self.fs.cut()
+        self.listening_ms = None
         self.group.kill()
 
     def now_ms(self) -> int | None:
@@ -144,11 +162,29 @@ class SimulatedBoard(base.Board):
             raise OSError("the simulated network has no TLS")
         return await self._connect(host, port)
 
-    def radio_send(self, radio: int, channel: int, power_cdbm: int, frame: bytes) -> bool | None:
-        """No radio yet."""
+    def radios(self) -> tuple[int, ...]:
+        return self._radios
 
-    async def radio_receive(self) -> tuple[int, int, int, int | None, int, bytes] | None:
-        """No radio yet."""
+    def radio_send(self, radio: int, channel: int, power_cdbm: int, frame: bytes) -> bool | None:
+        if self._air is None or radio not in self._radios:
+            return None
+        return self._air.send(self.index, radio, channel, power_cdbm, frame)
+
+    def radio_listen(self, radio: int, channel: int) -> None:
+        if self._air is not None:
+            self._air.tune(self.index, radio, channel)
+
+    async def radio_receive(self) -> Received | None:
+        if not self._radios:
+            return None
+        if self.listening_ms is None:
+            self.listening_ms = self._world.now_ms
+        return await self._sounds.get()
+
+    def hear(self, sound: Sound) -> None:
+        """A frame has just ended at this board's antenna."""
+        radio, channel, rssi_cdbm, snr_cdb, frame = sound
+        self._sounds.put((radio, channel, rssi_cdbm, snr_cdb, self.ticks(), frame))
 
     def feed(self) -> None:
         """There is no watchdog: a task that hangs stops nobody's virtual time."""
@@ -161,6 +197,7 @@ class SimulatedBoard(base.Board):
 
     def _stopped(self, reason: str) -> None:
         self.fs.cut()
+        self.listening_ms = None
         if self._on_restart is not None:
             self._on_restart(self.index, reason)
 

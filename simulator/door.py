@@ -43,6 +43,8 @@ from simulator.world import World
 
 SLOT_MS = 60_000
 BATCH_MAX = 64
+DAY_SLOTS = 1_440
+DAYS_MAX = 1_000_000
 # Not registered yet: the board keeps the message and sends it again.
 DEFERRED = frozenset({Verdict.UNREGISTERED, Verdict.WAITING_APPROVAL})
 HELD = frozenset({Verdict.OK, Verdict.NOT_EVALUATED, Verdict.DUPLICATE})
@@ -89,6 +91,7 @@ class Door:
         self._flush_due = False
         self._random: random.Random = stream(world.seed, "door")
         self._down_ms = 0
+        self._entropy_until_ms = 0
         self._store: MortalStore | None = None
         self._gateway: Gateway | None = None
         self._open()
@@ -108,6 +111,22 @@ class Door:
     def anchor(self, device: bytes) -> None:
         """The operator has audited this station by hand."""
         self._running().operate(OperatorKind.ANCHOR, [device, 1], self._world.now_ms)
+
+    def publish_entropy(self, until_ms: int) -> None:
+        """Have the gateway say every slot's entropy at its start, from the next slot on."""
+        self._entropy_until_ms = until_ms
+        self._world.call_at(-(-self._world.now_ms // SLOT_MS) * SLOT_MS, self._begin_slot)
+
+    def _begin_slot(self) -> None:
+        now_ms = self._world.now_ms
+        if now_ms < self._entropy_until_ms:
+            self._say_entropy()
+            self._world.call_at((now_ms // SLOT_MS + 1) * SLOT_MS, self._begin_slot)
+
+    def _say_entropy(self) -> None:
+        if self._gateway is not None:
+            for downlink in self._gateway.entropy_downlinks(self._world.now_ms):
+                self._deliver_down(None, downlink.tail, downlink.data)
 
     # ---- ingest
 
@@ -204,6 +223,8 @@ class Door:
         database = self._data_dir / DATABASE
         self._store = MortalStore(SqliteStore.create(database, self._keys.network_id))
         self._gateway = Gateway.open(self._store, self._keys)
+        if self._world.now_ms < self._entropy_until_ms:
+            self._say_entropy()
 
     def _running(self) -> Gateway:
         if self._gateway is None:
@@ -262,14 +283,15 @@ def settle_record(
     """Message root and payout root of the network's newest closed epoch, settled anew from a
     record in this process.
 
-    A fresh gateway on a fresh store, with the keys and the operator events of the network in
-    `folder`, takes every message in the slot of its signature: as in time. An empty record has
-    nothing to settle.
+    A fresh gateway on a fresh store, with the keys, the operator events and the entropy of the
+    network in `folder`, takes every message in the slot in which a board first offered it. An
+    empty record has nothing to settle.
     """
     keys = load_keys(folder, keys_dir)
     events, epoch = _operated(keys)
     with tempfile.TemporaryDirectory() as scratch:
         store = SqliteStore.create(Path(scratch) / DATABASE, keys.network_id)
+        _copy_entropy(keys, store)
         gateway = Gateway.open(store, keys)
         try:
             early: list[Arrival] = []
@@ -297,6 +319,16 @@ def _operated(keys: NetworkKeys) -> tuple[list[tuple[int, bytes]], int]:
     epoch = store.epoch_numbers()[-1]
     store.close()
     return [(cbor2.loads(cbor2.loads(data).value[2])[4], data) for data in stored], epoch
+
+
+def _copy_entropy(keys: NetworkKeys, copy: Store) -> None:
+    """What the network's gateway said of entropy, all of it."""
+    store = SqliteStore.open(keys.folder / DATABASE, keys.network_id)
+    for day, data in store.entropy.commits(0, DAYS_MAX).items():
+        copy.entropy.add_commit(day, data)
+    for link in store.entropy.links(0, DAYS_MAX * DAY_SLOTS):
+        copy.entropy.add_link(link)
+    store.close()
 
 
 def _summary(stored: StoredEpoch) -> EpochSummary:

@@ -12,28 +12,43 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from simulator.adversary import ATTACKS, Draft, TooManyLiars, choose, enlist
 from simulator.board import key_seed
 from simulator.counterpart import Counterpart, Hooks, Target
 from simulator.door import load_quantities
 from simulator.epochs import EpochSummary
 from simulator.in_process import InProcessRun
 from simulator.ledger import Failure
+from simulator.medium import ESPNOW_RADIO, LORA_RADIO, Antenna
 from simulator.mqtt_run import MqttRun
 from simulator.places import Place, TownTooSmall, lay_out, scoring_cell
+from simulator.radio import PRESETS
 from simulator.run import (
     Course,
     Progress,
     Run,
     RunOptions,
     StationPlan,
-    Transport,
     place_commitment,
 )
 from simulator.scenario import Scenario, ScenarioInvalid
 from simulator.seeds import derive, happens, stream
-from simulator.sensors import NOISE_SD, Sample, WeatherStation
+from simulator.sensors import NOISE_SD, Quantity, Sample, WeatherStation
+from simulator.tally import Transport
 from simulator.weather import Weather
 from simulator.world import Event, World
+
+RADIOS = (LORA_RADIO, ESPNOW_RADIO)
+
+
+@dataclass(frozen=True, slots=True)
+class Liar:
+    """A station that lies: its device id in hex, its name, the attack's name, what it is after."""
+
+    device: str
+    name: str
+    attack: str
+    tries: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,7 @@ class FleetReport:
     signatures_cut: made in the moment of a power cut, never stored, never sent. rejected: arrivals
     refused for good; deferred: arrivals before their hello was known. failures: broken promises,
     empty if all is well. replay: the command that repeats the run. transport: only over MQTT.
+    liars: who lied on purpose.
     """
 
     scenario: str
@@ -66,6 +82,7 @@ class FleetReport:
     digest: str
     replay: str
     transport: Transport | None = None
+    liars: tuple[Liar, ...] = ()
 
 
 def run_fleet(
@@ -84,6 +101,8 @@ def run_fleet(
         start_ms=scenario.start_ms,
         end_ms=scenario.end_ms,
         faults=scenario.faults,
+        lead_ms=scenario.lead_ms,
+        surroundings=scenario.radio.surroundings,
     )
     run = InProcessRun(options, plan_stations(scenario, seed), progress)
     run.execute()
@@ -106,10 +125,22 @@ def run_fleet_over_mqtt(
         start_ms=scenario.start_ms,
         end_ms=scenario.end_ms,
         faults=scenario.faults,
+        lead_ms=scenario.lead_ms,
+        surroundings=scenario.radio.surroundings,
     )
+    _check_direct(scenario)
     plans = plan_stations(scenario, seed)
     replay = f"{replay_command(scenario, seed)} --broker {shlex.quote(home[0].url)}"
     return execute_over_mqtt(MqttRun(course, plans, home, hooks, progress), scenario.name, replay)
+
+
+def _check_direct(scenario: Scenario) -> None:
+    for name, _ in scenario.liars.counts():
+        if ATTACKS[name].direct:
+            raise ScenarioInvalid(
+                f"{scenario.source or scenario.name}: 'liars.{name}' runs in one process only: a "
+                "broker lets one of two sessions with one name in; leave out --broker"
+            )
 
 
 def execute_over_mqtt(run: MqttRun, name: str, replay: str) -> FleetReport:
@@ -163,6 +194,11 @@ def report_of(run: Run, name: str, replay: str) -> FleetReport:
         digest=_digest(tally.epochs, numbers),
         replay=replay,
         transport=tally.transport,
+        liars=tuple(
+            Liar(run.device(index).hex(), plan.name, plan.attack, plan.tries)
+            for index, plan in enumerate(run.plans)
+            if plan.attack
+        ),
     )
     run.close()
     return report
@@ -188,14 +224,17 @@ def _not_conserved(epochs: tuple[EpochSummary, ...], carry: int) -> list[Failure
 def plan_stations(scenario: Scenario, seed: int) -> list[StationPlan]:
     """Decide everything about every station; draws depend on the seed and the index alone.
 
-    ScenarioInvalid if the stations do not fit into the town.
+    ScenarioInvalid if the stations do not fit into the town, or the liars into the fleet.
     """
-    fleet = scenario.fleet
+    fleet, source = scenario.fleet, scenario.source or scenario.name
     generator = stream(seed, "places")
+    # Anchored stations were looked at, and the close ones are somebody's standby.
+    ordinary = range(fleet.anchored + fleet.without_owner, fleet.stations - fleet.close_stations)
     try:
         places = lay_out(generator, scenario.town, fleet.stations, fleet.close_stations)
-    except TownTooSmall as error:
-        raise ScenarioInvalid(f"{scenario.source or scenario.name}: {error}") from error
+        chosen = choose(scenario.liars, ordinary, seed)
+    except (TownTooSmall, TooManyLiars) as error:
+        raise ScenarioInvalid(f"{source}: {error}") from error
     field = Weather(
         seed,
         [place.lat_deg for place in places],
@@ -203,22 +242,47 @@ def plan_stations(scenario: Scenario, seed: int) -> list[StationPlan]:
         [place.height_m for place in places],
         mean_c=scenario.weather.mean_c,
     )
-    return [_plan(scenario, seed, index, place, field) for index, place in enumerate(places)]
+    quantities = load_quantities()
+    liars = {index for _, cast in chosen for index in cast.members}
+    sensors = [
+        _sensors(scenario, seed, index, quantities, lies=index in liars)
+        for index in range(fleet.stations)
+    ]
+    plans = [
+        _plan(scenario, seed, index, (place, field, sensors[index]), quantities)
+        for index, place in enumerate(places)
+    ]
+    propagation = PRESETS[scenario.radio.surroundings]
+    draft = Draft(seed, scenario.town, places, plans, sensors, field, quantities, propagation)
+    enlist(draft, chosen)
+    return draft.plans
 
 
-def _plan(scenario: Scenario, seed: int, index: int, place: Place, field: Weather) -> StationPlan:
+def _sensors(
+    scenario: Scenario, seed: int, index: int, quantities: dict[str, Quantity], *, lies: bool
+) -> WeatherStation:
+    # An operator anchors stations that he has seen working; a liar's own sensors are as good.
+    anchored = index < scenario.fleet.anchored
+    drawn = scenario.errors.draw(stream(seed, "errors", index))
+    error_class = "healthy" if anchored or lies else drawn
+    generator = stream(seed, "sensors", index)
+    return WeatherStation(generator, error_class, quantities, scenario.start_ms)
+
+
+def _plan(
+    scenario: Scenario,
+    seed: int,
+    index: int,
+    site: tuple[Place, Weather, WeatherStation],
+    quantities: dict[str, Quantity],
+) -> StationPlan:
     fleet = scenario.fleet
+    place, field, station = site
     generator = stream(seed, "station", index)
     drift_ppm = generator.randint(-fleet.clock_drift_ppm_max, fleet.clock_drift_ppm_max)
-    power_on_ms = scenario.start_ms + generator.randrange(fleet.power_on_within_s * 1_000)
-    held = happens(generator, fleet.held_clock_ppm)
-    # An operator anchors stations that he has seen working.
-    anchored = index < fleet.anchored
-    error_class = "healthy" if anchored else scenario.errors.draw(generator)
-    quantities = load_quantities()
-    station = WeatherStation(
-        stream(seed, "sensors", index), error_class, quantities, scenario.start_ms
-    )
+    begin_ms = scenario.start_ms - scenario.lead_ms
+    power_on_ms = begin_ms + generator.randrange(fleet.power_on_within_s * 1_000)
+    span_ms = scenario.start_ms, scenario.end_ms
     return StationPlan(
         name=f"station {index}",
         key_seed=key_seed(seed, index),
@@ -235,15 +299,23 @@ def _plan(scenario: Scenario, seed: int, index: int, place: Place, field: Weathe
         ),
         sample_interval_ms=fleet.sample_interval_s * 1_000,
         samples_per_message=fleet.samples_per_message,
-        sampler=partial(_WeatherSampler, field, index, station, scenario.end_ms),
+        sampler=partial(_WeatherSampler, field, index, station, span_ms),
         status_interval_ms=fleet.status_interval_s * 1_000,
         owner=_owner(scenario, seed, index),
-        anchored=anchored,
+        anchored=index < fleet.anchored,
         power_on_ms=power_on_ms,
         drift_ppm=drift_ppm,
-        held=held,
+        held=happens(generator, fleet.held_clock_ppm),
         outbox_bytes_max=fleet.outbox_bytes_max,
+        region=scenario.region,
+        antenna=_antenna(scenario, seed, index, place),
     )
+
+
+def _antenna(scenario: Scenario, seed: int, index: int, place: Place) -> Antenna:
+    gain_db = stream(seed, "antenna", index).gauss(0, scenario.radio.offset_db)
+    radios = RADIOS if scenario.region else ()
+    return Antenna(place.east_m, place.north_m, radios, gain_db)
 
 
 def _owner(scenario: Scenario, seed: int, index: int) -> bytes | None:
@@ -255,18 +327,28 @@ def _owner(scenario: Scenario, seed: int, index: int) -> bytes | None:
 
 
 class _WeatherSampler:
-    """One station's sensors in one world. After the last day the fleet measures no more."""
+    """One station's sensors in one world, from the begin of the first day to the end of the last.
+
+    span_ms: these two. Before it there is nothing to be read yet, after it for ever.
+    """
 
     def __init__(
-        self, field: Weather, index: int, station: WeatherStation, end_ms: int, world: World
+        self,
+        field: Weather,
+        index: int,
+        station: WeatherStation,
+        span_ms: tuple[int, int],
+        world: World,
     ) -> None:
         self._field = field
         self._index = index
         self._station = station
-        self._end_ms = end_ms
+        self._start_ms, self._end_ms = span_ms
         self._world = world
 
     async def sample(self) -> list[Sample]:
         if self._world.now_ms >= self._end_ms:
             await Event(self._world).wait(None)
+        if self._world.now_ms < self._start_ms:
+            return []
         return self._station.read(self._field, self._index, self._world.now_ms)

@@ -22,10 +22,10 @@ from simulator.run import (
     Run,
     RunOptions,
     StationPlan,
-    Tally,
     station_config,
 )
 from simulator.seeds import stream
+from simulator.tally import Tally
 from simulator.weather import DAY_MS
 
 PROGRESS_STEP_MS = 10 * MINUTE_MS
@@ -43,6 +43,7 @@ class InProcessRun(Run):
         self.door = Door(self.world, options.data_dir, options.epoch_zero_ms, self._downlink)
         self._links: dict[int, DirectLink] = {}
         self._retained: dict[int, bytes] = {}
+        self._retained_by_all: dict[str, bytes] = {}
         self._published_before = 0
 
     def tally(self) -> Tally:
@@ -69,7 +70,12 @@ class InProcessRun(Run):
         self._links[index] = link
         if index in self._retained:
             link.deliver("down/receipt", self._retained[index])
+        self._hand_retained(index)
         return link
+
+    def _hand_retained(self, index: int) -> None:
+        for tail, data in self._retained_by_all.items():
+            self._links[index].hand(tail, data)
 
     async def _connect(self, index: int, host: str, port: int) -> base.Stream:
         link = self._links[index]
@@ -87,18 +93,22 @@ class InProcessRun(Run):
         for index, plan in enumerate(self.plans):
             if plan.anchored:
                 self.door.anchor(self._devices[index])
+        if self.air is not None:
+            self.door.publish_entropy(self.course.end_ms)
 
     def _downlink(self, device: bytes | None, tail: str, data: bytes) -> None:
         if device is None:
+            self._retained_by_all[f"all/{tail}"] = data
             for link in self._links.values():
-                link.deliver(f"all/{tail}", data)
+                link.hand(f"all/{tail}", data)
             return
-        index = self._index[device]
         if tail == "receipt":
             self.ledger.receipted(device, data)
-            self._retained[index] = data
-        if index in self._links:
-            self._links[index].deliver(f"down/{tail}", data)
+        for index in self._stations[device]:
+            if tail == "receipt":
+                self._retained[index] = data
+            if index in self._links:
+                self._links[index].deliver(f"down/{tail}", data)
 
     def _plan_crashes(self) -> None:
         faults = self.course.faults
@@ -106,11 +116,19 @@ class InProcessRun(Run):
             at_ms = self.course.start_ms + minute * MINUTE_MS
             down_ms = faults.gateway_down_s * 1_000
             self.world.call_at(at_ms, partial(self.door.crash_in_next_batch, down_ms))
+        for cut in self.network.partitions:
+            for station in sorted(cut.stations):
+                self.world.call_at(cut.last_ms, partial(self._rejoin, station))
+
+    def _rejoin(self, index: int) -> None:
+        if index in self._links:
+            self._hand_retained(index)
 
     def _run_to(self, until_ms: int) -> None:
         while self.world.now_ms < until_ms:
             self.world.run(min(self.world.now_ms + PROGRESS_STEP_MS, until_ms))
-            self._progress(self.world.now_ms - self.course.start_ms, self.ledger.signed_count)
+            done_ms = max(self.world.now_ms - self.course.start_ms, 0)
+            self._progress(done_ms, self.ledger.signed_count)
 
     def _heal(self) -> None:
         self.door.disarm()

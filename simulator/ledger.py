@@ -40,9 +40,15 @@ class Failure:
 
 @dataclass(slots=True)
 class Account:
-    """One station: its messages by seq, and the furthest that it was promised."""
+    """One station: its messages by seq, and the furthest that it was promised.
+
+    shared: several boards sign with its key. Nothing is promised to such a forger, so only its
+    messages are counted, all of them in `forks`.
+    """
 
     name: str
+    shared: bool = False
+    forks: set[bytes] = field(default_factory=set)
     signed: dict[int, bytes] = field(default_factory=dict)
     reused: list[int] = field(default_factory=list)
     promised_up_to: int = 0
@@ -71,19 +77,23 @@ class Ledger:
         self._accounts: dict[bytes, Account] = {}
 
     def open_account(self, device: bytes, name: str) -> None:
-        self._accounts[device] = Account(name)
+        """Begin a station's account; a second one for the same device is a clone's."""
+        if device in self._accounts:
+            self._accounts[device].shared = True
+        else:
+            self._accounts[device] = Account(name)
 
-    def signed(self, device: bytes, to_be_signed: bytes) -> int:
-        """Note a message in the moment of its signature, and return its seq; to_be_signed is a
-        Sig_structure.
-        """
+    def signed(self, device: bytes, to_be_signed: bytes) -> None:
+        """Note a message in the moment of its signature; to_be_signed is a Sig_structure."""
         account = self._accounts[device]
         seq: int = payload_of(cbor2.loads(to_be_signed)[3])[3]
         self.signed_count += 1
+        message_id = hashlib.sha256(to_be_signed).digest()
         if seq in account.signed:
             account.reused.append(seq)
-        account.signed[seq] = hashlib.sha256(to_be_signed).digest()
-        return seq
+        account.signed[seq] = message_id
+        if account.shared:
+            account.forks.add(message_id)
 
     def receipted(self, device: bytes, receipt: bytes) -> None:
         """Note a receipt (COSE_Sign1 bytes) that leaves the gateway."""
@@ -99,6 +109,8 @@ class Ledger:
         waiting = []
         for account in self._accounts.values():
             last = max(account.signed, default=0)
+            if account.shared:
+                continue
             if account.promised_up_to < last:
                 waiting.append((account.name, account.promised_up_to + 1))
         return waiting
@@ -114,6 +126,10 @@ class Ledger:
                 failures.append(Failure("forged", f"stored for no station: {entry}"))
         signed = durable = dropped = cut = 0
         for device, account in self._accounts.items():
+            if account.shared:
+                signed += len(account.forks)
+                durable += len(account.forks & {entry.message_id for entry in by_device[device]})
+                continue
             held = {entry.seq for entry in by_device[device]}
             failures += _doubles(account, by_device[device])
             failures += _strangers(account, by_device[device])

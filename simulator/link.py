@@ -10,7 +10,7 @@ from functools import partial
 
 from cairn.boards import base
 
-from simulator.network import Delivery, Network
+from simulator.network import LATENCY_MS_MIN, Delivery, Network
 from simulator.world import Queue, World
 
 
@@ -59,3 +59,10 @@ class DirectLink(base.Link):
         for delivery in self._network.carry(self._station, data, now_ms, up=False):
             item = (tail, delivery.data)
             self._world.call_at(now_ms + delivery.delay_ms, partial(self._downlinks.put, item))
+
+    def hand(self, tail: str, data: bytes) -> None:
+        """Send one downlink that no fault touches but an outage: what the world's clock says."""
+        if self.state() == "up":
+            item = (tail, data)
+            at_ms = self._world.now_ms + LATENCY_MS_MIN
+            self._world.call_at(at_ms, partial(self._downlinks.put, item))

@@ -22,6 +22,7 @@ from simulator.wire import TcpStream, WallEvent, Wire
 from simulator.world import Event, Queue, Sleep, World
 
 TICK = "all/tick"
+ENTROPY = "all/entropy"
 RECEIPT = "down/receipt"
 
 
@@ -107,13 +108,16 @@ class Traffic(Protocol):
     def ticked(self, station: int, data: bytes) -> int:
         """A tick has arrived; the slot that it begins."""
 
+    def linked(self, station: int, data: bytes) -> int:
+        """A slot's entropy has arrived; the slot."""
+
 
 class CarriedLink(base.Link):
     """One boot's link. Spawn `forward` and `send_late` beside the inner link's own task.
 
     What a fault delays leaves later, on virtual time; all else leaves and arrives at once. Only
-    messages and receipts suffer: ticks and key statements are the world's own clock. clocked:
-    this boot has had a tick, so that its Node knows the time.
+    messages and receipts suffer: ticks, entropy and key statements are the world's own clock.
+    clocked: this boot has had a tick, so that its Node knows the time.
     """
 
     def __init__(
@@ -166,6 +170,10 @@ class CarriedLink(base.Link):
             tail, data = await self._inner.receive()
             if tail == TICK:
                 self._forward_tick(data)
+            elif tail == ENTROPY:
+                # Behind the tick, which the Node gets when the slot begins.
+                begins_ms = self._traffic.linked(self._station, data) * SLOT_MS
+                self._put_after(max(begins_ms - self._world.now_ms, 0), tail, data)
             elif tail == RECEIPT:
                 self._traffic.receipted(self._station, data)
                 now_ms = self._world.now_ms

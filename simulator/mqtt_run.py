@@ -29,11 +29,10 @@ from simulator.run import (
     Progress,
     Run,
     StationPlan,
-    Tally,
-    Transport,
     station_config,
 )
 from simulator.seeds import stream
+from simulator.tally import Tally, Transport
 from simulator.watch import SLOT_MS, Header, Watch
 from simulator.weather import DAY_MS
 from simulator.wire import TooFewFiles, Wire, allow_sockets
@@ -73,7 +72,7 @@ class MqttRun(Run):
         self._watch = Watch()
         self._ways: dict[int, Way] = {}
         self._derived = False
-        self._slot = course.start_ms // SLOT_MS
+        self._slot = course.begin_ms // SLOT_MS
         topic = f"cairn/1/{counterpart.network_id.hex()}/control/tick"
         self._control = Control(self._wire, target.address, topic, self._operator_login)
         self._published_before = 0
@@ -172,7 +171,8 @@ class MqttRun(Run):
 
     def offered(self, station: int, header: Header, message: bytes) -> None:
         if self.record is not None:
-            self.record.offered(self._devices[station], header.seq, message)
+            device, now_ms = self._devices[station], self.world.now_ms
+            self.record.offered(device, header.seq, message, now_ms)
 
     def handed(self, station: int, header: Header | None) -> None:
         if header is None:
@@ -192,6 +192,9 @@ class MqttRun(Run):
 
     def ticked(self, station: int, data: bytes) -> int:
         return self._watch.tick(station, data)
+
+    def linked(self, station: int, data: bytes) -> int:
+        return self._watch.link(station, data)
 
     # ---- faults
 
@@ -277,12 +280,15 @@ class MqttRun(Run):
                 self._stalled += 1
                 self._watch.give_up()
             self._begin_slot(slot)
-            self._progress(self.world.now_ms + 1 - self.course.start_ms, self.ledger.signed_count)
+            done_ms = max(self.world.now_ms + 1 - self.course.start_ms, 0)
+            self._progress(done_ms, self.ledger.signed_count)
 
     def _next_slot(self, until_ms: int) -> int:
         """The slot of the next event, when the present one has begun; not beyond the end."""
         if not all(self._ways[i].link.clocked for i in self._online()):
             return self._slot + 1  # whoever does not know the time does not know what is next
+        if self.air is not None and self.world.now_ms < self.course.end_ms - 1:
+            return self._slot + 1  # a slot whose entropy was not told is void
         next_ms = self.world.next_ms()
         last = min(-(-until_ms // SLOT_MS), self._slot + SLOTS_AT_ONCE_MAX)
         wanted = last if next_ms is None else min(next_ms // SLOT_MS, last)
@@ -292,11 +298,16 @@ class MqttRun(Run):
         self._slot = slot
         self._slots += 1
         watch, control = self._watch, self._control
-        watch.expect_tick(slot, self._online())
+        entropy = self.air is not None and slot * SLOT_MS < self.course.end_ms
+        watch.expect_tick(slot, self._online(), entropy=entropy)
         control.tick(slot)
-        if not self._await(lambda: control.acknowledged >= slot and watch.ticked()):
-            self._stalled += 1
+        if not self._await(lambda: control.acknowledged >= slot and self._begun()):
+            # Closing a day takes a while, and nobody is left then who could miss anything.
+            self._stalled += bool(self._online())
             watch.give_up()
+
+    def _begun(self) -> bool:
+        return self._watch.ticked() and self._watch.linked()
 
     def _online(self) -> list[int]:
         return [i for i in self._ways if self._boards[i].group.alive and self._reachable(i)]

@@ -36,11 +36,15 @@ class Town:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One station's true position; it never leaves the simulator."""
+    """One station's true position; it never leaves the simulator. east_m and north_m: on the
+    plane around the town's middle.
+    """
 
     lat_deg: float
     lon_deg: float
     height_m: float
+    east_m: float
+    north_m: float
 
 
 def lay_out(generator: random.Random, town: Town, stations: int, close: int) -> list[Place]:
@@ -80,10 +84,17 @@ def _free_spot(
     )
 
 
-def _place(generator: random.Random, town: Town, east: float, north: float) -> Place:
+def place_at(town: Town, east_m: float, north_m: float, height_m: float) -> Place:
+    """The place that lies so far from the town's middle."""
     per_degree_east = METRES_PER_DEGREE * math.cos(math.radians(town.lat_deg))
     return Place(
-        town.lat_deg + north / METRES_PER_DEGREE,
-        town.lon_deg + east / per_degree_east,
-        town.height_m + generator.uniform(0, 20),
+        town.lat_deg + north_m / METRES_PER_DEGREE,
+        town.lon_deg + east_m / per_degree_east,
+        height_m,
+        east_m,
+        north_m,
     )
+
+
+def _place(generator: random.Random, town: Town, east: float, north: float) -> Place:
+    return place_at(town, east, north, town.height_m + generator.uniform(0, 20))

@@ -1,7 +1,7 @@
 """The fleet's own record of what it signed: exact bytes, from which anybody can settle again.
 
-A message enters when a board signs it and counts once it was offered to a link; what a power cut
-kept from the flash never was. It knows neither gateways nor files of a network.
+A message enters when a board first offers it to its link; what a power cut kept from the flash
+never was. It knows neither gateways nor files of a network.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import cbor2
 
 
 class Recorded(NamedTuple):
-    """One signed message, and the virtual time of its signature."""
+    """One signed message, and the virtual time at which it was first offered."""
 
     at_ms: int
     device: bytes
@@ -27,19 +27,13 @@ class Record:
 
     def __init__(self) -> None:
         self.messages: dict[tuple[bytes, int], Recorded] = {}
-        self._signed_ms: dict[tuple[bytes, int], int] = {}
 
-    def signed(self, device: bytes, seq: int, at_ms: int) -> None:
-        self._signed_ms[device, seq] = at_ms
-
-    def offered(self, device: bytes, seq: int, data: bytes) -> None:
+    def offered(self, device: bytes, seq: int, data: bytes, at_ms: int) -> None:
         """Note a message that a board hands to its link, at first or again."""
-        key = device, seq
-        if key not in self.messages:
-            self.messages[key] = Recorded(self._signed_ms.pop(key), device, seq, data)
+        self.messages.setdefault((device, seq), Recorded(at_ms, device, seq, data))
 
     def in_order(self) -> Iterator[Recorded]:
-        """By the time of the signature; one device's messages ascend."""
+        """By time; one device's messages of one time ascend."""
         return iter(sorted(self.messages.values()))
 
     def save(self, path: Path) -> None:

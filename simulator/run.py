@@ -23,12 +23,13 @@ from cairn.node import Node
 from nacl.bindings import crypto_sign_seed_keypair
 
 from simulator.board import RESET_POWER_ON, RESET_SOFTWARE, SimulatedBoard, device_id, device_name
-from simulator.epochs import EpochSummary
 from simulator.ledger import Counts, Failure, Ledger, Stored
+from simulator.medium import NO_RADIO, Antenna, Medium
 from simulator.network import Faults, Network
-from simulator.record import Record
+from simulator.radio import PRESETS
 from simulator.seeds import happens, stream
 from simulator.sensors import Sampler
+from simulator.tally import Tally
 from simulator.weather import DAY_MS, HOUR_MS
 from simulator.world import World
 
@@ -37,9 +38,13 @@ MINUTE_MS = 60_000
 # again after two reporting intervals, and may notice that only with its next status. Less than
 # an epoch waits before it closes.
 DRAIN_MS_MAX = 170 * MINUTE_MS
+# A board reveals its day's secret 61 to 80 min after the day; a clock may be off by a little.
+REVEALED_MS = 82 * MINUTE_MS
 ARMED_CALLS_MAX = 6
 
 Progress = Callable[[int, int], None]
+Hardware = Callable[..., SimulatedBoard]
+Carriage = Callable[[World, base.Link], base.Link]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,9 @@ class StationPlan:
 
     sampler: makes, for a world, what stands behind `Board.sample`. wakes_ms: see SimulatedBoard;
     such a station also has an exact clock, so that what it replays keeps its times to the ms.
+    region: code of the radio region, 0: no coverage. antenna: where its radios really are.
+    hardware and carriage: what makes its board and what its link is wrapped in, for stations that
+    lie; attack: the lie's name, and tries: what it is after.
     """
 
     name: str
@@ -66,58 +74,40 @@ class StationPlan:
     held: bool = False
     wakes_ms: tuple[int, ...] = ()
     outbox_bytes_max: int = 524_288
+    region: int = 0
+    antenna: Antenna = NO_RADIO
+    hardware: Hardware = SimulatedBoard
+    carriage: Carriage | None = None
+    attack: str = ""
+    tries: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """What is common to all stations. `days` whole days are measured from start_ms on."""
+    """What is common to all stations. Whole days are measured from start_ms to end_ms.
+
+    lead_ms: how much earlier boards are switched on, so that they have committed themselves when
+    the first day begins. surroundings: a name of radio.PRESETS.
+    """
 
     seed: int
     start_ms: int
     end_ms: int
     faults: Faults
+    lead_ms: int = 0
+    surroundings: str = "town"
+
+    @property
+    def begin_ms(self) -> int:
+        return self.start_ms - self.lead_ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions(Course):
     """A course in a new network in data_dir."""
 
     data_dir: Path
     epoch_zero_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Transport:
-    """What a run over MQTT says of its connections. stalled_slots: those that ended although a
-    message that was handed over had no receipt. pauses: how often time stood still because the
-    gateway, its broker or a connection was away. crashes_left_out: those of the scenario, if
-    nobody was there who could kill the gateway.
-    """
-
-    broker: str
-    slots: int
-    stalled_slots: int
-    reconnects: int
-    pauses: int
-    crashes_left_out: int
-    wall_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What happened at the gateway and on the way to it; FleetReport says what each one means.
-
-    carry_before: what the network had kept for later days when the run began.
-    """
-
-    rejected: int
-    deferred: int
-    corruptions: int
-    duplicates: int
-    gateway_crashes: int
-    epochs: tuple[EpochSummary, ...]
-    carry_before: int = 0
-    transport: Transport | None = None
 
 
 class Run(ABC):
@@ -131,7 +121,7 @@ class Run(ABC):
     ) -> None:
         self.course = course
         self.plans = plans
-        self.world = World(course.start_ms, course.seed)
+        self.world = World(course.begin_ms, course.seed)
         self.network = Network(
             course.faults, course.seed, course.start_ms, course.end_ms, len(plans)
         )
@@ -140,12 +130,15 @@ class Run(ABC):
         self.resends = 0
         self.counts = Counts(0, 0, 0, 0)
         self.failures: list[Failure] = []
-        self.record: Record | None = None
         self._progress = progress or (lambda _ms, _messages: None)
+        self.air = self._make_air()
         self._boards = [self._make_board(index, plan) for index, plan in enumerate(plans)]
         self._devices = [device_id(board.public_key()) for board in self._boards]
         self._configs: list[Config] = []
-        self._index = {device: index for index, device in enumerate(self._devices)}
+        # Several have one id where a key was cloned.
+        self._stations: dict[bytes, list[int]] = {}
+        for index, device in enumerate(self._devices):
+            self._stations.setdefault(device, []).append(index)
 
     def execute(self) -> None:
         """Run to the close of the last day. TaskFailed is a bug, named by seed and time."""
@@ -223,8 +216,16 @@ class Run(ABC):
 
     # ---- boards
 
+    def _make_air(self) -> Medium | None:
+        if not any(plan.region for plan in self.plans):
+            return None
+        antennas = [plan.antenna for plan in self.plans]
+        surroundings = PRESETS[self.course.surroundings]
+        # After the last day the air is silent: nobody measures that day any more.
+        return Medium(self.world, antennas, surroundings, self.course.end_ms)
+
     def _make_board(self, index: int, plan: StationPlan) -> SimulatedBoard:
-        return SimulatedBoard(
+        return plan.hardware(
             self.world,
             index,
             plan.key_seed,
@@ -233,6 +234,8 @@ class Run(ABC):
             drift_ppm=plan.drift_ppm,
             held=plan.held,
             wakes_ms=plan.wakes_ms,
+            air=self.air,
+            radios=plan.antenna.radios,
             on_sign=self._signed,
             on_restart=self._restarted,
         )
@@ -244,13 +247,14 @@ class Run(ABC):
         board.power_on(reset_cause)
         if board.boots > 1:
             self.board_restarts += 1
-        node = Node(board, self._make_link(index), self._configs[index])
+        link, carriage = self._make_link(index), self.plans[index].carriage
+        if carriage is not None:
+            link = carriage(self.world, link)
+        node = Node(board, link, self._configs[index])
         self.world.spawn(node.run(), board.group)
 
     def _signed(self, index: int, to_be_signed: bytes) -> None:
-        seq = self.ledger.signed(self._devices[index], to_be_signed)
-        if self.record is not None:
-            self.record.signed(self._devices[index], seq, self.world.now_ms)
+        self.ledger.signed(self._devices[index], to_be_signed)
 
     def _restarted(self, index: int, reason: str) -> None:
         cut = reason == "power cut"
@@ -295,6 +299,8 @@ class Run(ABC):
     def _drain(self) -> None:
         """Faults have stopped: every message must find its receipt within a bound."""
         last_ms = self.world.now_ms + DRAIN_MS_MAX
+        if self.air is not None:
+            self._run_to(self.course.end_ms + REVEALED_MS)
         while self.world.now_ms < last_ms:
             self._run_to(self.world.now_ms + MINUTE_MS)
             if not self.ledger.unreceipted():
@@ -320,6 +326,7 @@ def station_config(
         owner=plan.owner,
         time_host=time_host,
         outbox_bytes_max=plan.outbox_bytes_max,
+        region=plan.region,
         **broker,
     )
 

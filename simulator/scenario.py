@@ -13,14 +13,21 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, 
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from simulator.adversary import ATTACKS
+from simulator.liars import Liars
+from simulator.medium import STATIONS_MAX
 from simulator.network import Faults
 from simulator.places import Town
+from simulator.radio import PRESETS
 from simulator.sensors import ErrorShares
 
 SHIPPED = Path(__file__).parent / "scenarios"
 PPM = 1_000_000
 COUNT_MAX = 10_000_000
 DAY_MS = 86_400_000
+MINUTE_MS = 60_000
+# Codes of spec/regions.toml; a network of which nobody beacons has none.
+REGIONS = {"none": 0, "EU868": 1, "US915": 2}
 
 Table = TypeVar("Table")
 
@@ -53,20 +60,43 @@ class WeatherOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class RadioOptions:
+    """What stations beacon with. offset_db: how far (sd) each one's antenna is off."""
+
+    region: str = "none"
+    surroundings: str = "town"
+    offset_db: float = field(default=2.0, metadata={"range": (0.0, 20.0)})
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
-    """One run: `days` whole UTC days from the beginning of `start`."""
+    """One run: `days` whole UTC days from the beginning of `start`. lead_minutes: how much earlier
+    boards with radios are switched on, so that they have committed themselves by then.
+    """
 
     name: str
     description: str
     start: dt.date
     fleet: FleetOptions
     days: int = field(default=1, metadata={"range": (1, 366)})
+    lead_minutes: int = field(default=120, metadata={"range": (0, 1_440)})
     town: Town = field(default_factory=Town)
     weather: WeatherOptions = field(default_factory=WeatherOptions)
     errors: ErrorShares = field(default_factory=ErrorShares)
     faults: Faults = field(default_factory=Faults)
+    radio: RadioOptions = field(default_factory=RadioOptions)
+    liars: Liars = field(default_factory=Liars)
     # No key: the name or path by which it was loaded, so that a run can say how to repeat it.
     source: str = field(default="", metadata={"key": False})
+
+    @property
+    def region(self) -> int:
+        """The region's code, 0: no station has a radio."""
+        return REGIONS[self.radio.region]
+
+    @property
+    def lead_ms(self) -> int:
+        return self.lead_minutes * MINUTE_MS if self.region else 0
 
     @property
     def start_ms(self) -> int:
@@ -104,6 +134,7 @@ def parse_scenario(text: str, source: str) -> Scenario:
         raise ScenarioInvalid(f"{source}: not TOML: {error}") from error
     scenario = _read_table(Scenario, document, source, "")
     _check_sums(scenario, source)
+    _check_radio(scenario, source)
     return scenario
 
 
@@ -117,6 +148,27 @@ def _check_sums(scenario: Scenario, source: str) -> None:
         )
     if sum(int(getattr(scenario.errors, f.name)) for f in fields(scenario.errors)) > PPM:
         raise ScenarioInvalid(f"{source}: errors: the shares add up to more than {PPM} ppm")
+
+
+def _check_radio(scenario: Scenario, source: str) -> None:
+    choices = (("region", list(REGIONS)), ("surroundings", list(PRESETS)))
+    for key, known in choices:
+        value = getattr(scenario.radio, key)
+        if value not in known:
+            raise ScenarioInvalid(
+                f"{source}: 'radio.{key}' is {value!r}{_suggestion(value, known)}"
+            )
+    if scenario.region and scenario.fleet.stations > STATIONS_MAX:
+        raise ScenarioInvalid(
+            f"{source}: a region with {scenario.fleet.stations} stations; at most {STATIONS_MAX} "
+            "can have radios"
+        )
+    for name, _ in scenario.liars.counts():
+        if ATTACKS[name].radio and not scenario.region:
+            raise ScenarioInvalid(
+                f"{source}: 'liars.{name}' lies by radio, and 'radio.region' is 'none'; write "
+                "EU868 or US915"
+            )
 
 
 def _read_table(kind: type[Table], values: dict[str, Any], source: str, prefix: str) -> Table:

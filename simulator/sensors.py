@@ -75,7 +75,9 @@ class ErrorShares:
 
 
 class WeatherStation:
-    """Thermometer, hygrometer and barometer of one station; survives the board's restarts."""
+    """Thermometer, hygrometer and barometer of one station; survives the board's restarts.
+    latest: what was read last.
+    """
 
     def __init__(
         self,
@@ -85,6 +87,7 @@ class WeatherStation:
         start_ms: int,
     ) -> None:
         self.error_class = error_class
+        self.latest: list[Sample] = []
         self._generator = generator
         self._quantities = [(name, quantities[name]) for name in NOISE_SD]
         self._start_ms = start_ms
@@ -111,7 +114,7 @@ class WeatherStation:
             "pressure": float(truth.pressure[index]),
         }
         silent = self._bus_is_silent()
-        return [
+        self.latest = [
             (quantity.code, 0, quantity.exponent, None, FAULT_BUS_SILENT)
             if silent
             else (
@@ -123,6 +126,7 @@ class WeatherStation:
             )
             for name, quantity in self._quantities
         ]
+        return self.latest
 
     def _siting_c(self, time_ms: int) -> float:
         hour = (time_ms % DAY_MS) / HOUR_MS

@@ -46,7 +46,9 @@ class Watch:
         self._waiting: dict[int, set[int]] = {}
         self._receipts: dict[int, Receipt] = {}
         self._unticked: set[int] = set()
+        self._unlinked: set[int] = set()
         self._tick = (b"", -1)
+        self._link = (b"", -1)
 
     def quiet(self) -> bool:
         """Whether every message that was handed over has its receipt."""
@@ -56,26 +58,34 @@ class Watch:
         """Whether every station that was expected to has seen the tick."""
         return not self._unticked
 
+    def linked(self) -> bool:
+        """Whether every station that was expected to has seen the slot's entropy."""
+        return not self._unlinked
+
     def waiting(self) -> list[tuple[int, int]]:
         """(station, seq) of what has no receipt yet."""
         return [(station, seq) for station, seqs in self._waiting.items() for seq in seqs]
 
     # ---- told by the driver
 
-    def expect_tick(self, slot: int, stations: Iterable[int]) -> None:
+    def expect_tick(self, slot: int, stations: Iterable[int], *, entropy: bool = False) -> None:
+        """Wait for the tick of a slot, and for its entropy behind it, at these stations."""
         self.slot = slot
         self._unticked = set(stations)
+        self._unlinked = set(self._unticked) if entropy else set()
 
     def forget(self, station: int) -> None:
         """Stop waiting for anything of a station: it is off, or cut off."""
         self._waiting.pop(station, None)
         self._unticked.discard(station)
+        self._unlinked.discard(station)
         self.progress += 1
 
     def give_up(self) -> None:
         """Stop waiting for anything."""
         self._waiting.clear()
         self._unticked.clear()
+        self._unlinked.clear()
 
     # ---- told by the links
 
@@ -120,6 +130,16 @@ class Watch:
         slot = self._tick[1]
         if slot >= self.slot and station in self._unticked:
             self._unticked.discard(station)
+            self.progress += 1
+        return slot
+
+    def link(self, station: int, data: bytes) -> int:
+        """A slot's entropy has reached a station; return the slot."""
+        if data != self._link[0]:
+            self._link = (data, cbor2.loads(data)[0])
+        slot = self._link[1]
+        if slot >= self.slot and station in self._unlinked:
+            self._unlinked.discard(station)
             self.progress += 1
         return slot
 

@@ -1,5 +1,7 @@
 """The demo scenario meets the bars that its command checks, with something to show for each."""
 
+import statistics
+
 import pytest
 
 from gateway.core.slots import StationClass
@@ -47,18 +49,34 @@ def test_every_kind_of_fault_took_place(demo):
 def test_stations_show_each_outcome(demo):
     report, rows, _ = demo
     assert len(rows) == 100
-    anchored = [row for row in rows if row.station_class is StationClass.WITNESSED]
-    unproven = [row for row in rows if row.station_class is StationClass.UNPROVEN]
-    assert len(anchored) == 10
-    assert all(row.paid > 0 for row in anchored)
-    assert sum(row.paid > 0 for row in unproven) > 50
+    liars = {bytes.fromhex(liar.device) for liar in report.liars}
+    honest = [row for row in rows if row.device not in liars]
+    # Witnessed: ten anchored ones, and whoever enough others hear.
+    assert sum(row.station_class is StationClass.WITNESSED for row in honest) > 80
+    assert sum(row.paid > 0 for row in honest) > 60
     assert len({row.reward_cell for row in rows}) >= 2
     reasons = {row.reason for row in rows}
     assert {Verdict.STANDBY_DISTANCE, Verdict.NO_OWNER} <= reasons
     assert sum(row.held > 0 for row in rows) in {1, 2}
-    assert any(row.quality_ppm < 900_000 for row in rows), "no broken sensor shows"
+    assert any(row.quality_ppm < 900_000 for row in honest), "no broken sensor shows"
     [epoch] = report.epochs
     assert epoch.paid + epoch.carry_after == epoch.emission + epoch.carry_before
+
+
+def test_three_in_a_hundred_lie_and_it_does_not_pay(demo):
+    report, rows, _ = demo
+    assert sorted(liar.attack for liar in report.liars) == [
+        "clone_neighbour",
+        "location_lie_10km",
+        "rssi_forgery",
+    ]
+    paid = {row.device: row.paid for row in rows}
+    liars = {bytes.fromhex(liar.device): liar for liar in report.liars}
+    usual = statistics.median(
+        amount for device, amount in paid.items() if device not in liars and amount
+    )
+    for device, liar in liars.items():
+        assert paid[device] < usual // 10, liar.attack
 
 
 def test_progress_is_told_steadily(demo):

@@ -7,7 +7,9 @@ import pytest
 from simulator.board import ResponseStream, SimulatedBoard, key_seed
 from simulator.disk import Disk
 from simulator.link import DirectLink
+from simulator.medium import Antenna, Medium
 from simulator.network import Faults, Network
+from simulator.radio import PRESETS
 from simulator.sensors import FAULT_BUS_SILENT
 from simulator.world import World
 from tests.unit.firmware import conformance
@@ -24,11 +26,20 @@ async def echo(host, port):
     return ResponseStream(lambda request: request, 7, 11)
 
 
-def drive(case, *, drift_ppm=0, held=False):
+def drive(case, *, drift_ppm=0, held=False, radios=()):
     """Run case(board, world) on a fresh board to its end."""
     world = World(START_MS, seed=3)
+    air = Medium(world, [Antenna(0.0, 0.0, radios)], PRESETS["town"]) if radios else None
     board = SimulatedBoard(
-        world, 0, key_seed(3, 0), Sensors(), echo, drift_ppm=drift_ppm, held=held
+        world,
+        0,
+        key_seed(3, 0),
+        Sensors(),
+        echo,
+        drift_ppm=drift_ppm,
+        held=held,
+        air=air,
+        radios=radios,
     )
     board.power_on()
     done = []
@@ -52,6 +63,12 @@ def test_files(case):
 @pytest.mark.parametrize("case", conformance.EVENTS + conformance.BOARDS)
 def test_board(case, drift_ppm):
     drive(lambda board, _: case(board), drift_ppm=drift_ppm, held=drift_ppm == 0)
+
+
+@pytest.mark.parametrize("radios", [(0,), (0, 1), (2,)])
+@pytest.mark.parametrize("case", conformance.BOARDS)
+def test_board_with_radios(case, radios):
+    drive(lambda board, _: case(board), radios=radios)
 
 
 @pytest.mark.parametrize("case", conformance.STREAMS)
@@ -88,3 +105,20 @@ def test_link_is_down_when_the_gateway_or_the_network_is():
         link.publish(b"x").send(None)
     world.run(START_MS + 60_000)
     assert sent == []
+
+
+def test_what_the_clock_says_is_lost_only_in_an_outage():
+    world = World(START_MS, seed=3)
+    lossy = Faults(drop_ppm=1_000_000)
+    network = Network(lossy, 3, START_MS, START_MS + 60_000, stations=1)
+    up = [True]
+    link = DirectLink(world, network, 0, lambda: up[0], lambda *_: None)
+    link.deliver("all/tick", b"lost")
+    link.hand("all/entropy", b"heard")
+    up[0] = False
+    link.hand("all/entropy", b"nobody sends")
+    world.run(START_MS + 60_000)
+    with pytest.raises(StopIteration) as got:
+        link.receive().send(None)
+    assert got.value.value == ("all/entropy", b"heard")
+    assert link.receive().send(None) is not None

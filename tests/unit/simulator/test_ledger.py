@@ -38,3 +38,13 @@ def test_a_message_under_no_gap_is_lost_and_does_not_balance():
     counts, failures = compared({}, [1, 3], [1, 2, 3])
     assert counts == Counts(3, 2, 0, 0)
     assert [failure.invariant for failure in failures] == ["nothing lost"]
+
+
+def test_a_cloned_key_is_counted_and_promised_nothing():
+    ledger = Ledger()
+    ledger.open_account(DEVICE, "station")
+    ledger.open_account(DEVICE, "its clone")
+    first, second = signed(ledger, 1, 2), signed(ledger, 3)
+    stored = [Stored(first[1], DEVICE, 1, 1, None), Stored(second[3], DEVICE, 1, 3, None)]
+    assert ledger.compare(stored) == (Counts(3, 2, 0, 0), [])
+    assert ledger.unreceipted() == []

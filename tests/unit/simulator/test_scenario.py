@@ -91,6 +91,32 @@ def test_broken_files_are_named(text, message):
         parse_scenario(text, "mine.toml")
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ('[radio]\nregion = "EU8"', r"'radio\.region' is 'EU8'; did you mean 'EU868'"),
+        ('[radio]\nsurroundings = "twon"', r"did you mean 'town'"),
+        ("[liars]\nring = 1", r"'liars\.ring' lies by radio, and 'radio\.region' is 'none'"),
+        ("[liars]\nrings = 1", r"unknown key 'liars\.rings'; did you mean 'ring'"),
+    ],
+)
+def test_mistakes_about_radio_are_named(change, message):
+    with pytest.raises(ScenarioInvalid, match=message):
+        parse_scenario(MINIMAL + "\n" + change, "mine.toml")
+
+
+def test_a_region_wants_a_fleet_that_fits_into_the_air():
+    crowd = MINIMAL.replace("stations = 10", "stations = 4001") + '\n[radio]\nregion = "EU868"'
+    with pytest.raises(ScenarioInvalid, match="at most 4000 can have radios"):
+        parse_scenario(crowd, "mine.toml")
+
+
+def test_only_a_region_makes_boards_start_early():
+    radio = parse_scenario(MINIMAL + '\n[radio]\nregion = "US915"', "mine.toml")
+    assert (radio.region, radio.lead_ms) == (2, 7_200_000)
+    assert parse_scenario(MINIMAL, "mine.toml").lead_ms == 0
+
+
 def test_unknown_name_is_answered_with_a_suggestion():
     with pytest.raises(ScenarioInvalid, match="did you mean 'storm'"):
         load_scenario("strom")
@@ -134,4 +160,9 @@ def test_defaults_in_the_reference_are_the_real_ones(repo_root):
     minimal = parse_scenario(MINIMAL, "mine.toml")
     for table, key, shown in rows:
         real = getattr(getattr(minimal, table), key)
-        assert list(real) == [] if shown == "[]" else real == float(shown.replace(",", "")), key
+        if isinstance(real, str):
+            assert real == shown, key
+        else:
+            assert list(real) == [] if shown == "[]" else real == float(shown.replace(",", "")), (
+                key
+            )

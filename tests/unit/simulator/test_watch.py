@@ -83,3 +83,23 @@ def test_giving_up_waits_for_nothing():
     watch.give_up()
     assert watch.quiet()
     assert watch.ticked()
+
+
+def link(slot):
+    return cbor2.dumps([slot, bytes(32), b""])
+
+
+def test_a_slot_begins_with_the_entropy_of_every_station_that_is_expected():
+    watch = Watch()
+    watch.expect_tick(70, [1, 2], entropy=True)
+    assert watch.link(1, link(69)) == 69
+    assert watch.link(1, link(70)) == 70
+    assert not watch.linked()
+    watch.forget(2)
+    assert watch.linked()
+    assert not watch.ticked()
+    watch.expect_tick(71, [1, 2])
+    assert watch.linked()
+    watch.expect_tick(72, [1, 2], entropy=True)
+    watch.give_up()
+    assert watch.linked()
