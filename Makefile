@@ -15,7 +15,7 @@ help:
 	echo "make test        lint, types, import rules and every suite (PYTEST_ARGS=... for flags)"
 	echo "make test-quick  the same with fewer random cases, without tests marked slow"
 	echo "make lint        ruff, mypy, import-linter"
-	echo "make bench       the two benchmarks, as JSON"
+	echo "make bench       all benchmarks, as JSON"
 	echo "make nightly     every suite with far more random cases, and the soaks"
 
 setup:
@@ -42,6 +42,8 @@ test-quick: setup-tests lint
 bench: setup-tests
 	$(BIN)/cairn bench sign --json
 	$(BIN)/cairn bench rewards --json
+	$(BIN)/cairn bench coverage --json
+	$(BIN)/cairn bench quality --json
 
 nightly: setup-tests lint
 	CAIRN_NIGHTLY=1 $(PYTEST) --hypothesis-profile=nightly $(PYTEST_ARGS)

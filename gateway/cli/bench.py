@@ -1,4 +1,4 @@
-"""`cairn bench`: the two measured claims, with their bars."""
+"""`cairn bench`: the measured claims, with their bars."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gateway.cli.options import PATH, json_option
-from gateway.cli.output import emit_json, print_facts, print_table
+from gateway.cli.output import emit_json, print_facts, print_table, progress
 
 
 @click.group()
@@ -69,10 +69,89 @@ def rewards(node_modules: Path, leaves: int, stations: int, as_json: bool) -> No
     _report(result, as_json)
 
 
+@bench.command()
+@click.option(
+    "--data",
+    type=PATH,
+    default=None,
+    help="Folder with netatmo/*.npz; default ../shared/data beside the project, if it is there.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(1), default=20, show_default=True, help="Random weeks."
+)
+@click.option("--plot", type=PATH, default=None, help="Draw the detectors into this file.")
+@json_option
+def quality(data: Path | None, seeds: int, plot: Path | None, as_json: bool) -> None:
+    """Tell honest thermometers from made-up ones, by every detector; takes some minutes."""
+    from gateway.cli.bench_quality import default_data, measure_quality
+    from gateway.cli.bench_quality_text import plot_quality, print_quality, require_plotting
+
+    if plot is not None:
+        require_plotting()
+    with progress("quality") as show:
+        result = measure_quality(data or default_data(), seeds, show)
+    if plot is not None:
+        plot_quality(result, plot)
+    if as_json:
+        emit_json(result)
+        return
+    _print_bars(result)
+    print_quality(result)
+
+
+@bench.command()
+@click.option(
+    "--seeds", type=click.IntRange(1), default=20, show_default=True, help="Towns, one by seed."
+)
+@click.option(
+    "--stations",
+    type=click.IntRange(20),
+    default=100,
+    show_default=True,
+    help="Honest stations of a town; its area grows with them.",
+)
+@click.option("--plot", type=PATH, help="Draw the lies that were caught: .png, .svg or .pdf.")
+@click.option(
+    "--data",
+    "data_dir",
+    type=PATH,
+    help="Folder with campusiot/. Default: ../shared/data, if it is there.",
+)
+@json_option
+def coverage(
+    seeds: int, stations: int, plot: Path | None, data_dir: Path | None, as_json: bool
+) -> None:
+    """Set liars, rings, forgers and griefers against the coverage rules, and measure.
+
+    Beside them stand `none`, which believes every claim, and `helium_2026`, Helium's last rules.
+    """
+    from gateway.cli.bench_coverage import measure_coverage
+    from gateway.cli.bench_coverage_real import real_radio
+    from gateway.cli.bench_coverage_text import print_coverage, write_plot
+    from gateway.cli.bench_quality_text import require_plotting
+
+    if plot is not None:
+        require_plotting()
+    real = real_radio(data_dir)
+    with progress("towns") as told:
+        result = measure_coverage(seeds, stations, told) | real
+    if plot is not None:
+        write_plot(result, plot)
+    if as_json:
+        emit_json(result)
+        return
+    print_coverage(result)
+
+
 def _report(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         emit_json(result)
         return
+    _print_bars(result)
+    print_facts([fact for name, value in result.items() for fact in _figures(name, value)])
+
+
+def _print_bars(result: dict[str, Any]) -> None:
     print_table(
         ["measured", "value", "bar", "met"],
         [
@@ -82,7 +161,6 @@ def _report(result: dict[str, Any], as_json: bool) -> None:
         right=["value", "bar"],
     )
     click.echo()
-    print_facts([fact for name, value in result.items() for fact in _figures(name, value)])
 
 
 def _figures(name: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.options import PATH, json_option
-from gateway.cli.output import FOUND, emit_json, print_facts
+from gateway.cli.output import FOUND, emit_json, heading, print_facts, print_table
 
 if TYPE_CHECKING:
     from gateway.cli.demo_run import Demo
 
 DEFAULT_SEED = 1
 _WHY_THEY_DIFFER = """\
-Anchored stations were audited by hand: the operator's log says so, and each counts in full.
-About the unproven ones nobody independent could say whether they lie: a key costs nothing. So
-each counts 2 %, and all of them together get at most a twentieth of the pool."""
+Ten stations were audited by hand (anchored). Whoever at least three independent stations heard,
+with a chain of witnesses back to an audited one, counts in full as well (witnessed). About the
+rest nobody independent could say whether they lie: each counts 2 %, and all of them together get
+at most a twentieth of the pool for data."""
 
 
 @click.command()
@@ -83,6 +84,9 @@ def _serve(api: str, as_json: bool) -> None:
 
 def demo_json(result: "Demo", found: list[str]) -> dict[str, Any]:
     """The run as one object; amounts in base units as decimal strings."""
+    from gateway.cli.demo_liars import exposed_json
+    from gateway.core.ids import device_name
+
     report, totals = result.report, result.manifest.totals
     return {
         "stations": report.stations,
@@ -100,6 +104,9 @@ def demo_json(result: "Demo", found: list[str]) -> dict[str, Any]:
         "carry_before": str(totals.carry_before),
         "root": result.manifest.payout_root.hex(),
         "audit": {"ok": result.audit["ok"], "root": result.audit["root"]},
+        "liars": [exposed_json(one) for one in result.exposed()],
+        "false_alarms": [device_name(row.device) for row in result.false_alarms()],
+        "coverage_paid": str(totals.coverage_paid),
         "digest": report.digest,
         "seed": report.seed,
         "simulated": True,
@@ -129,7 +136,7 @@ def _print(result: "Demo", data_dir: Path, elapsed_s: float) -> None:
             ("rejected", f"{report.rejected} of {report.corruptions} corrupted on the way"),
             ("gateway kills", _kills_words(result)),
             ("pool", f"{pool} tokens"),
-            ("paid", f"{paid} tokens"),
+            ("paid", f"{paid} tokens, {tokens(totals.coverage_paid)} of them for coverage"),
             ("carry", f"{carry} tokens, kept for later days"),
             ("root", manifest.payout_root.hex()),
             ("audit", _audit_words(result)),
@@ -137,9 +144,26 @@ def _print(result: "Demo", data_dir: Path, elapsed_s: float) -> None:
         ]
     )
     click.echo(f"\n{_WHY_THEY_DIFFER}\n")
+    _print_liars(result)
     click.echo("Next:")
     for command in next_commands(result, data_dir):
         click.echo(f"  {command}")
+
+
+def _print_liars(result: "Demo") -> None:
+    from gateway.cli.demo_liars import COLUMNS, NUMBERS, exposed_cells
+    from gateway.core.ids import device_name
+
+    exposed, alarms = result.exposed(), result.false_alarms()
+    heading(f"{len(exposed)} of the {result.report.stations} stations lied:")
+    print_table(COLUMNS, [exposed_cells(one) for one in exposed], right=NUMBERS)
+    caught = sum(bool(one.verdicts) for one in exposed)
+    honest = result.report.stations - len(exposed)
+    names = ", ".join(device_name(row.device) for row in alarms)
+    click.echo(
+        f"caught {caught} of {len(exposed)}; false alarms among {honest} honest stations: "
+        f"{len(alarms)}{f' ({names})' if names else ''}\n"
+    )
 
 
 def _under_gaps(dropped: int) -> str:

@@ -12,7 +12,8 @@ class DemoFacts:
     accounted: signed messages that are durable or covered by a signed gap; rejected: arrivals
     refused for good; corruptions: damaged messages that the network handed over; unsure: refusals
     that a killed gateway may have counted twice or not at all; pool: what the epoch emitted;
-    anchored_paid, unproven_paid: by class of station.
+    anchored_paid, witnessed_paid: by class of station; coverage_paid: for coverage;
+    liars_paid, neighbours_paid: to all liars, and to the honest neighbour of each.
     """
 
     broken: tuple[str, ...]
@@ -22,7 +23,10 @@ class DemoFacts:
     corruptions: int
     unsure: int
     anchored_paid: int
-    unproven_paid: int
+    witnessed_paid: int
+    coverage_paid: int
+    liars_paid: int
+    neighbours_paid: int
     pool: int
     paid: int
     carry_before: int
@@ -49,7 +53,12 @@ def problems(facts: DemoFacts) -> list[str]:
             f"{facts.rejected} messages were rejected, {facts.corruptions} were corrupted",
         ),
         (facts.anchored_paid > 0, "no anchored station was paid"),
-        (facts.unproven_paid > 0, "no unproven station was paid"),
+        (facts.witnessed_paid > 0, "no witnessed station was paid"),
+        (facts.coverage_paid > 0, "nothing was paid for coverage"),
+        (
+            facts.liars_paid <= facts.neighbours_paid // 2,
+            f"lying paid: {facts.liars_paid} against {facts.neighbours_paid} to honest neighbours",
+        ),
         (
             facts.paid + facts.carry == facts.pool + facts.carry_before,
             f"paid {facts.paid} + carry {facts.carry} is not what there was",

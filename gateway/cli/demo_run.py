@@ -18,12 +18,13 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from gateway.cli.demo_checks import DemoFacts
+from gateway.cli.demo_liars import Exposed, expose, false_alarms
 from gateway.cli.fleet_run import prepare_folder, simulate, simulate_over_mqtt
 from gateway.cli.gateway_child import LOG, GatewayChild
 from gateway.cli.output import progress
 from gateway.core.epoch_inputs import StationRow
 from gateway.core.manifest import Manifest, decode_manifest
-from gateway.core.slots import StationClass
+from gateway.core.station_json import class_name
 from gateway.core.station_table import decode_stations
 from gateway.shell.bundle_export import default_path, export_bundle
 from gateway.shell.bundle_file import write_whole
@@ -60,9 +61,16 @@ class Demo:
     mqtt: str | None = None
     api: str | None = None
 
+    def exposed(self) -> list[Exposed]:
+        """Every liar of the fleet with what became of it."""
+        return expose(self.report.liars, self.stations)
+
+    def false_alarms(self) -> list[StationRow]:
+        """Honest stations that something said to lie."""
+        return false_alarms(self.report.liars, self.stations)
+
     def facts(self) -> DemoFacts:
         totals = self.manifest.totals
-        proven = StationClass.WITNESSED
         report = self.report
         return DemoFacts(
             broken=tuple(f"{one.invariant}: {one.detail}" for one in report.failures),
@@ -71,10 +79,11 @@ class Demo:
             rejected=report.rejected,
             corruptions=report.corruptions,
             unsure=0 if self.mqtt is None else UNSURE_PER_KILL * self.kills,
-            anchored_paid=sum(r.paid for r in self.stations if r.station_class is proven),
-            unproven_paid=sum(
-                r.paid for r in self.stations if r.station_class is StationClass.UNPROVEN
-            ),
+            anchored_paid=sum(r.paid for r in self.stations if class_name(r) == "anchored"),
+            witnessed_paid=sum(r.paid for r in self.stations if class_name(r) == "witnessed"),
+            coverage_paid=totals.coverage_paid,
+            liars_paid=sum(one.paid for one in self.exposed()),
+            neighbours_paid=sum(one.neighbour_paid for one in self.exposed()),
             pool=totals.emission,
             paid=totals.paid,
             carry_before=totals.carry_before,

@@ -224,7 +224,8 @@ def report_json(report: "FleetReport") -> dict[str, Any]:
         )
     }
     failures = [{"invariant": one.invariant, "detail": one.detail} for one in report.failures]
-    facts = {**numbers, "epochs": epochs, "failures": failures}
+    liars = [asdict(one) for one in report.liars]
+    facts = {**numbers, "epochs": epochs, "liars": liars, "failures": failures}
     if report.transport is not None:
         facts["transport"] = asdict(report.transport)
     return facts
@@ -249,6 +250,10 @@ def _print(facts: dict[str, Any], data_dir: Path) -> None:
     shown = {**facts, **facts.get("transport", {})}
     plain = [(n, str(value)) for n, value in shown.items() if not isinstance(value, list | dict)]
     print_facts([*plain, ("data", str(data_dir))])
+    if facts["liars"]:
+        click.echo()
+        names = ("device", "name", "attack", "tries")
+        print_table(names, [[one[name] for name in names] for one in facts["liars"]])
     if shown.get("crashes_left_out"):
         click.echo("the scenario's gateway crashes were left out: nobody was told how", err=True)
     failures = facts["failures"]

@@ -195,7 +195,7 @@ def test_network_init_and_show_agree_and_show_no_key(tmp_path: Path):
     shown = cairn("network", "show", "--data", "d", "--json")
     assert json.loads(shown.stdout) == answer
     secrets = [path.read_text().strip() for path in (tmp_path / "d" / "keys").iterdir()]
-    assert len(secrets) == 3
+    assert len(secrets) == 4  # three keys, and the secret of the entropy
     for output in (made.output, shown.output, cairn("network", "show", "--data", "d").output):
         assert not any(secret in output for secret in secrets)
     again = cairn("network", "init", "berlin", "--data", "d")

@@ -5,8 +5,10 @@ from fractions import Fraction
 
 import pytest
 
-from gateway.cli import explain_text
-from gateway.cli.explain_text import exact_tokens, print_explanation
+from gateway.cli import explain_text_quality
+from gateway.cli.explain_text import print_explanation
+from gateway.cli.explain_text_pay import exact_tokens
+from gateway.core.coverage.table import decode_coverage
 from gateway.core.explain import explain
 from gateway.core.manifest import decode_manifest
 from gateway.core.quantities import parse_quantities
@@ -57,7 +59,10 @@ def trees():
     outcome = net.close()
     manifest, rules = decode_manifest(outcome.manifest), parse_rules(RULES)
     rows = {row.device: row for row in outcome.stations}
-    return {name: explain(manifest, rows[boards[name].kid], rules, KNOWN) for name in boards}
+    coverage = decode_coverage(outcome.coverage)
+    return {
+        name: explain(manifest, rows[boards[name].kid], rules, KNOWN, coverage) for name in boards
+    }
 
 
 @pytest.fixture
@@ -136,17 +141,20 @@ def test_every_term_can_be_computed_from_what_is_shown(page, trees, name):
         assert sums == []
         assert "\nPay" not in text
         return
-    assert len(sums) == len(pay["terms"])
-    for shown, term in zip(sums, pay["terms"], strict=True):
+    # Nobody of this network has a radio, so there is nothing to compute of coverage.
+    assert "Pay for coverage: nothing" in text
+    part = pay["data"]
+    assert len(sums) == len(part["terms"])
+    for shown, term in zip(sums, part["terms"], strict=True):
         value = eval(re.sub(r"(\d+)", r"Fraction(\1)", shown), {"Fraction": Fraction})  # noqa: S307
         # One floor, and in B one more for the part of the pool.
         assert 0 <= value * 10**18 - int(term["value"]) < 2
     (marked,) = [line for line in text.splitlines() if line.startswith("-> ")]
-    assert cells(marked)[1] == pay["bound"].replace("_", " ")
-    assert text.count(pay["value"]) == 1
+    assert cells(marked)[1] == part["bound"].replace("_", " ")
+    assert text.count(part["value"]) == 1
     letters = {row["letter"]: row["value"] for row in table(text, "letter")}
     used = {
-        letter for term in pay["terms"] for letter in re.findall(r"[A-Za-z]\S*", term["formula"])
+        letter for term in part["terms"] for letter in re.findall(r"[A-Za-z]\S*", term["formula"])
     }
     assert {"P", "u", "U", "Z", "g(U)"} <= set(letters)
     assert letters["u"] == str(trees[name]["usefulness"]["u_ppm"])
@@ -170,7 +178,8 @@ def test_the_quality_table_is_that_of_the_tree(page, trees, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_usefulness_is_the_product_in_percent(page, trees, name):
-    found = re.search(r"Usefulness: (\S+) % = (\S+) % quality x (\S+) % verifiability", page(name))
+    words = r"Usefulness of its data: (\S+) % = (\S+) % quality x (\S+) % verifiability"
+    found = re.search(words, page(name))
     useful, quality, verifiability = (Fraction(one) * 10_000 for one in found.groups())
     assert useful == quality * verifiability // 1_000_000
     assert trees[name]["usefulness"]["u_ppm"] == useful
@@ -200,7 +209,8 @@ def test_faults_are_called_what_the_protocol_calls_them(repo_root):
     protocol = (repo_root / "spec" / "protocol.md").read_text("utf-8")
     (codes,) = re.findall(r"each indexes a null\. Codes: ([^.]+)\.", protocol)
     named = [one.split(" ", 1) for one in " ".join(codes.split()).split(", ")]
-    assert named == [[str(code), name] for code, name in enumerate(explain_text._FAULTS, 1)]
+    ours = enumerate(explain_text_quality._FAULTS, 1)
+    assert named == [[str(code), name] for code, name in ours]
 
 
 def test_missing_and_late_readings_have_their_lines(page):
@@ -222,10 +232,11 @@ def test_a_standby_is_told_by_whom_how_far_and_by_which_rule(page, trees):
 
 def test_findings_come_with_advice(page, trees):
     (hole,) = [one for one in trees["unproven"]["findings"] if one["verdict"] == "hole"]
-    (row,) = table(page("unproven"), "finding")
-    assert (row["finding"], row["count"]) == ("hole", str(hole["count"]))
-    assert f"hole  {hole['what']} {hole['do']}" in page("unproven")
-    assert "Findings: none" in page("proven")
+    shown = {row["finding"]: row["count"] for row in table(page("unproven"), "finding")}
+    assert shown == {one["verdict"]: str(one["count"]) for one in trees["unproven"]["findings"]}
+    advice = re.escape(f"{hole['what']} {hole['do']}")
+    assert re.search(rf"(?m)^hole +{advice}$", page("unproven"))
+    assert "Findings: none" in page("silent")
 
 
 def test_the_owner_learns_how_to_claim(page, trees):
@@ -254,9 +265,21 @@ cell        891f8ed9003ffff, paid in 871f8ed90ffffff
 Slot: none
 A day of 0 % quality is below the threshold of 50 %.
 
-Usefulness: 0 % = 0 % quality x 2 % verifiability
+Usefulness of its data: 0 % = 0 % quality x 2 % verifiability
 Unproven: nobody independent could have contradicted it yet.
-So far only the operator's audit can change that: neither peers nor witnesses count.
+Independent witnesses with a path to an audited station change that; agreeing peers change a part \
+of it,
+where at least one such witness heard the station.
+
+Coverage: 0 % = 0 % usefulness x 2 % verifiability
+beacons        0 of 0 heard
+listened       0 of 24 hours, provably
+witnesses      none that counts
+path           none to an audited station
+today's proof  unproven, 2 %
+place          not tested
+
+Each beacon: cairn coverage show {station} --epoch 20000 --data d
 
 Quality: 0 %, the mean of 1 (threshold 50 %)
 quantity     every  expected  full  missing   quality
