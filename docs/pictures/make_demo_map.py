@@ -25,7 +25,8 @@ TOKEN = 10**18
 # Colour-blind safe (Okabe and Ito 2008); the marker repeats what the colour says.
 STYLES = {
     "anchored": ("#0072b2", "s", "anchored: audited by hand"),
-    "unproven": ("#e69f00", "o", "unproven: paid a little"),
+    "witnessed": ("#009e73", "o", "witnessed: proven by radio"),
+    "unproven": ("#e69f00", "D", "unproven: paid a little"),
     "standby": ("#999999", "x", "standby: too close to another"),
     "low": ("#d55e00", "v", "unpaid: quality below the threshold"),
 }
@@ -37,7 +38,7 @@ def style_of(row: dict[str, Any]) -> str:
         return "standby"
     if row["slot"] != "holder":
         return "low"
-    return "anchored" if row["class"] == "anchored" else "unproven"
+    return str(row["class"])
 
 
 def draw_cells(axes: Axes, rows: list[dict[str, Any]]) -> None:

@@ -19,7 +19,7 @@ from gateway.shell.service import Gateway
 from gateway.shell.store.sqlite import SqliteStore
 from tests.service.signing_station import SigningStation
 
-ALL = ["network", "keys", "disk", "database", "clock", "gateway", "mqtt", "stations"]
+ALL = ["network", "keys", "disk", "database", "clock", "gateway", "mqtt", "entropy", "stations"]
 
 
 def now_ms() -> int:

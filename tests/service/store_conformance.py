@@ -21,6 +21,7 @@ from gateway.shell.store.base import (
     Refused,
     Store,
     StoredEpoch,
+    StoredLink,
 )
 
 NETWORK = bytes(range(8))
@@ -63,6 +64,7 @@ CLOSED = StoredEpoch(
     closing=b"closing",
     outcome=b"outcome",
     attestation=b"attestation",
+    coverage=b"coverage",
 )
 
 
@@ -219,6 +221,47 @@ class StoreConformance:
         first, second = open_store(), open_store()
         assert first.record_logins([(b"a" * 16, 7)]) == (True,)
         assert second.record_logins([(b"a" * 16, 7)]) == (False,)
+
+    def test_an_entropy_commit_is_made_once(self, open_store: OpenStore) -> None:
+        store = open_store()
+        assert store.entropy.commits(0, 1 << 40) == {}
+        store.entropy.add_commit(7, b"seventh")
+        store.entropy.add_commit(6, b"sixth")
+        for data in (b"seventh", b"another"):
+            with pytest.raises(ValueError, match="already"):
+                store.entropy.add_commit(7, data)
+        store.close()
+        again = open_store()
+        assert again.entropy.commits(6, 8) == {6: b"sixth", 7: b"seventh"}
+        assert again.entropy.commits(7, 8) == {7: b"seventh"}
+        assert again.entropy.commits(0, 6) == {}
+
+    def test_entropy_links_only_go_forward(self, open_store: OpenStore) -> None:
+        store = open_store()
+        assert store.entropy.newest() is None
+        first = StoredLink(10, b"c" * 32, b"")
+        second = StoredLink(12, b"d" * 32, b"mixed in")
+        store.entropy.add_link(first)
+        store.entropy.add_link(second)
+        for slot in (9, 10, 11, 12):
+            with pytest.raises(ValueError, match="published"):
+                store.entropy.add_link(replace(second, slot=slot, chain=b"e" * 32))
+        store.close()
+        again = open_store()
+        assert again.entropy.newest() == second
+        assert again.entropy.links(10, 13) == (first, second)
+        assert again.entropy.links(11, 12) == ()
+
+    def test_of_two_processes_only_one_tells_a_slot(self, open_store: OpenStore) -> None:
+        first, second = open_store(), open_store()
+        first.entropy.add_link(StoredLink(10, b"c" * 32, b""))
+        with pytest.raises(ValueError, match="published"):
+            second.entropy.add_link(StoredLink(10, b"c" * 32, b"other"))
+
+    def test_an_epoch_may_have_no_coverage(self, open_store: OpenStore) -> None:
+        store = open_store()
+        store.store_epoch(replace(CLOSED, coverage=b""))
+        assert store.epoch(CLOSED.epoch) == replace(CLOSED, coverage=b"")
 
     def test_a_settled_epoch_is_never_rewritten(self, open_store: OpenStore) -> None:
         store = open_store()

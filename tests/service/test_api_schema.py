@@ -61,7 +61,13 @@ def _bound(case) -> None:
 
 def _point_at_something(case, api) -> None:
     """Ask for what there is: a random id is only ever unknown."""
-    real = {"device": device_name(api.near.device), "epoch": EPOCH, "owner": f"0x{OWNER.hex()}"}
+    real = {
+        "device": device_name(api.near.device),
+        "epoch": EPOCH,
+        "owner": f"0x{OWNER.hex()}",
+        "collection": "cells-1h",
+        "location": "871f1d489ffffff",
+    }
     for name in case.path_parameters:
         case.path_parameters[name] = real[name]
 

@@ -16,6 +16,17 @@ from click.testing import CliRunner
 from gateway.cli import demo_run, main
 from tests.service.test_cli_fleet import SMALL
 
+RADIO = """
+[town]
+radius_m = 3_000
+spacing_m = 700
+
+[radio]
+region = "EU868"
+
+[liars]
+location_lie_50km = 1
+"""
 COMMAND = [sys.executable, "-m", "gateway.cli", "demo", "--json"]
 
 
@@ -25,7 +36,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for name in list(os.environ):
         if name.startswith("CAIRN_"):
             monkeypatch.delenv(name)
-    Path("small.toml").write_text(SMALL)
+    Path("small.toml").write_text(SMALL + RADIO)
 
 
 @pytest.fixture

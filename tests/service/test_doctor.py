@@ -59,7 +59,7 @@ def test_all_is_well_beside_a_gateway(keys: NetworkKeys, up: GatewayChild):
 def test_all_is_well_without_one(keys: NetworkKeys):
     checks = doctor(keys)
     assert failed(checks) == []
-    assert skipped(checks) == ["gateway", "mqtt"]
+    assert skipped(checks) == ["gateway", "mqtt", "entropy"]
     assert checks["gateway"]["do"] == "`cairn gateway run`"
 
 
@@ -67,7 +67,7 @@ def test_a_network_in_which_no_gateway_has_run(keys: NetworkKeys):
     (keys.folder / DATABASE).unlink()
     checks = doctor(keys)
     assert failed(checks) == []
-    assert skipped(checks) == ["database", "gateway", "mqtt", "stations"]
+    assert skipped(checks) == ["database", "gateway", "mqtt", "entropy", "stations"]
 
 
 def test_no_network_is_one_finding(keys: NetworkKeys):
@@ -85,7 +85,7 @@ def test_an_external_broker_that_is_down(keys: NetworkKeys):
     checks = doctor(keys, broker_url=f"mqtt://127.0.0.1:{free_port()}")
     assert failed(checks) == ["mqtt"]
     assert "refused" in checks["mqtt"]["why"]
-    assert skipped(checks) == ["gateway", "stations"]
+    assert skipped(checks) == ["gateway", "entropy", "stations"]
 
 
 def test_an_external_broker_beside_its_gateway(
@@ -150,7 +150,7 @@ def test_a_gateway_that_hangs(keys: NetworkKeys, tmp_path: Path):
         write_addresses(keys.folder, Addresses(os.getpid(), "mqtt://127.0.0.1:1", http, "real"))
         checks = doctor(keys)
     assert failed(checks) == ["gateway"]
-    assert skipped(checks) == ["mqtt", "stations"]
+    assert skipped(checks) == ["mqtt", "entropy", "stations"]
 
 
 def test_what_answers_is_no_mqtt(keys: NetworkKeys):

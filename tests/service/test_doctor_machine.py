@@ -228,7 +228,7 @@ def test_bad_keys(keys: NetworkKeys, harm: Callable[[Path], None]):
     harm(keys.folder / "keys")
     checks = doctor(keys)
     assert failed(checks) == ["keys"]
-    assert skipped(checks) == ["gateway", "mqtt"]
+    assert skipped(checks) == ["gateway", "mqtt", "entropy"]
 
 
 def test_a_key_that_went_bad_under_a_running_gateway(keys: NetworkKeys, up: GatewayChild):

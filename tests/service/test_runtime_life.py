@@ -107,7 +107,7 @@ def checks(child: GatewayChild, path: str) -> tuple[int, list[str]]:
     answer = httpx.get(child.addresses.http + path, trust_env=False)
     said = answer.json()["checks"]
     assert [one["name"] for one in said] == [
-        *("worker", "ingest", "store", "source", "clock", "queue"),
+        *("worker", "ingest", "store", "source", "clock", "queue", "entropy"),
     ]
     assert all(one["detail"] for one in said)
     assert all(bool(one["do"]) is not one["ok"] for one in said)

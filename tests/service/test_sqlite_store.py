@@ -1,6 +1,7 @@
 """The SQLite store: the conformance suite, and what goes wrong with files."""
 
 import sqlite3
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from gateway.shell.store import migrations
 from gateway.shell.store.base import Batch
 from gateway.shell.store.sqlite import SqliteStore
 from tests.service.store_conformance import (
+    CLOSED,
     NETWORK,
     SAMPLES_MAX,
     StoreConformance,
@@ -143,6 +145,27 @@ def test_migrations_are_numbered_without_holes():
     assert [version for version, _ in migrations.scripts()] == list(
         range(1, len(migrations.scripts()) + 1)
     )
+
+
+def test_an_epoch_from_before_there_was_coverage_is_read_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "old.sqlite"
+    old = [one for one in migrations.scripts() if one[0] <= 2]
+    database = sqlite3.connect(path, isolation_level=None)
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "scripts", lambda: old)
+        migrations.apply(database, path)
+    database.execute("INSERT INTO facts (name, value) VALUES ('network', ?)", (NETWORK,))
+    settled = [value for name, value in asdict(CLOSED).items() if name != "coverage"]
+    marks = ", ".join("?" * len(settled))
+    database.execute(f"INSERT INTO epochs VALUES ({marks})", settled)  # noqa: S608
+    database.close()
+    store = SqliteStore.open(path, NETWORK)
+    assert store.epoch(CLOSED.epoch) == replace(CLOSED, coverage=b"")
+    store.store_epoch(replace(CLOSED, coverage=b""))
+    assert store.entropy.newest() is None
+    store.close()
 
 
 def test_a_failed_migration_leaves_the_old_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

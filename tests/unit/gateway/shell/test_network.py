@@ -8,8 +8,9 @@ from gateway.core.cose import Role
 from gateway.core.genesis import DAY_MS, Genesis
 from gateway.core.rules import RulesError, rules_hash
 from gateway.core.statements import open_statement
+from gateway.shell.entropy import entropy_secret
 from gateway.shell.errors import Code, OperatorFault
-from gateway.shell.network import create_network, find_rules, load_keys
+from gateway.shell.network import create_network, find_rules, load_keys, read_tables
 from gateway.shell.spec_files import read_spec
 
 ZERO = 20_000 * DAY_MS
@@ -53,6 +54,7 @@ def test_key_files_are_for_their_owner_only(tmp_path: Path):
     assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
     for role in ("root", "gateway", "operator"):
         assert (tmp_path / "keys" / f"{role}.key").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "keys" / "entropy.secret").stat().st_mode & 0o777 == 0o600
 
 
 def test_nothing_is_overwritten(tmp_path: Path):
@@ -71,6 +73,31 @@ def test_a_seed_gives_the_same_keys_and_only_to_a_simulated_network(tmp_path: Pa
     fault = fault_of(lambda: make(tmp_path / "e", simulated=False))
     assert fault.code == Code.NETWORK_SEEDED
     assert not (tmp_path / "e").exists()
+
+
+def test_the_entropy_secret_is_drawn_or_follows_from_the_seed(tmp_path: Path):
+    def secret(name: str, seed: int | None) -> bytes:
+        return entropy_secret(make(tmp_path / name, seed=seed).keys_folder)
+
+    assert secret("a", 7) == secret("b", 7)
+    assert len({secret("c", 7), secret("d", 8), secret("e", None), secret("f", None)}) == 4
+
+
+def test_a_network_from_before_there_was_a_secret_gets_one_for_good(tmp_path: Path):
+    keys = make(tmp_path)
+    (tmp_path / "keys" / "entropy.secret").unlink()
+    made = entropy_secret(load_keys(tmp_path).keys_folder)
+    assert len(made) == 32
+    assert entropy_secret(keys.keys_folder) == made
+
+
+def test_a_network_has_its_own_copies_of_what_an_epoch_is_computed_with(tmp_path: Path):
+    make(tmp_path)
+    assert read_tables(tmp_path) == {
+        "trig": read_spec("tables/trig.csv"),
+        "radio": read_spec("tables/radio.csv"),
+        "regions": read_spec("regions.toml"),
+    }
 
 
 def test_without_a_seed_two_networks_share_no_key(tmp_path: Path):

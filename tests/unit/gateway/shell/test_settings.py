@@ -128,6 +128,10 @@ def test_the_manual_lists_every_setting_as_it_is(repo_root: Path):
         ({"mqtt_tls_key": Path("k")}, "mqtt_tls_key", "no use"),
         ({"broker_password_file": Path("p")}, "broker_password_file", "no use"),
         ({"broker_ca_file": Path("p")}, "broker_ca_file", "no use"),
+        ({"entropy_external": "dice"}, "entropy_external", "'none' or 'drand'"),
+        ({"entropy_external_url": "ftp://h/x"}, "entropy_external_url", "http"),
+        ({"entropy_external_url": "https://me:hunter2@h/"}, "entropy_external_url", "http"),
+        ({"entropy_external": "drand", "clock": "driven"}, "entropy_external", "another one"),
     ],
 )
 def test_values_that_do_not_fit(flags, name, word):
