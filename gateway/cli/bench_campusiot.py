@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from gateway.core.coverage.model import Link, Observation, PlaceResult
 from gateway.core.coverage.place import judge_place, witness_offsets
@@ -12,20 +11,12 @@ from gateway.core.coverage.radio import RadioTables
 from gateway.core.rules import PlaceRules
 from gateway.core.verdicts import Verdict
 from simulator import campusiot
-from simulator.campusiot import Accusations, Hearing, Judge, Place, StationDay
+from simulator.campusiot import Hearing, Judge, Place, StationDay
 
 # Most frames are SF12, heard down to -137 dBm.
 _AUDIBLE_CDB = -15_100
 # The published positions are geohashes of 6 characters: 1.2 km x 0.6 km, 390 m off (rms).
 _CELL_M = 390
-
-
-def campusiot_table(
-    folder: Path, rules: PlaceRules, tables: RadioTables, per_transmitter: int = 40
-) -> list[Accusations]:
-    """Return the shares of honest and displaced claims that are refused, by ours and Helium's."""
-    days = campusiot.load(folder, per_transmitter)
-    return campusiot.evaluate(days, lambda training: calibrated(training, rules, tables))
 
 
 def calibrated(training: Sequence[StationDay], rules: PlaceRules, tables: RadioTables) -> Judge:

@@ -108,20 +108,6 @@ class _Day:
         )
 
 
-def evaluate_day(
-    station: StationState,
-    epoch: int,
-    items: Iterable[Item],
-    unpaid: Mapping[bytes, Verdict],
-    *,
-    quantities: Mapping[int, Quantity],
-    rules: Rules,
-) -> StationDay:
-    """Return the day of one station that has no neighbours. Arguments as in judge_day."""
-    judged = judge_day(station, epoch, items, unpaid, quantities=quantities, rules=rules)
-    return score_day(judged, None, rules)
-
-
 def judge_day(
     station: StationState,
     epoch: int,

@@ -97,7 +97,7 @@ def _station(value: Any) -> StationRow:
         scoring_cell=scoring_cell,
         reward_cell=uint(fields[3], "a reward cell"),
         centre=centre,
-        station_class=_class(fields[6]),
+        station_class=parse_class(fields[6]),
         since_epoch=_uint_or_none(fields[7], "since_epoch"),
         proof_epoch=_uint_or_none(fields[8], "proof_epoch"),
         quality_ppm=uint(fields[9], "quality_ppm"),
@@ -112,11 +112,11 @@ def _station(value: Any) -> StationRow:
         coverage_paid=amount(fields[18], "coverage_paid"),
         held=amount(fields[19], "held"),
         cumulative=amount(fields[20], "cumulative"),
-        reason=_verdict(fields[21]),
+        reason=parse_verdict(fields[21]),
         messages=uint(fields[22], "messages"),
         samples=_ids(fields[23]),
         quantities=tuple(_quality(item) for item in rows(fields[24], "quantities")),
-        findings=tuple(_finding(item) for item in rows(fields[25], "findings")),
+        findings=tuple(parse_finding(item) for item in rows(fields[25], "findings")),
     )
 
 
@@ -203,7 +203,7 @@ def _penalty_fields(penalty: Penalty) -> list[Any]:
 def _penalty(value: Any) -> Penalty:
     fields = row(value, 10, "a penalty")
     return Penalty(
-        _verdict(fields[0]),
+        parse_verdict(fields[0]),
         uint(fields[1], "readings"),
         uint(fields[2], "windows"),
         uint(fields[3], "lost_ppm"),
@@ -216,22 +216,25 @@ def _penalty(value: Any) -> Penalty:
     )
 
 
-def _finding(value: Any) -> Finding:
+def parse_finding(value: Any) -> Finding:
+    """Return a finding from a decoded row, or raise MalformedError."""
     verdict, count, examples = row(value, 3, "a finding")
-    return Finding(_verdict(verdict), uint(count, "a count"), _ids(examples))
+    return Finding(parse_verdict(verdict), uint(count, "a count"), _ids(examples))
 
 
 def _ids(value: Any) -> tuple[bytes, ...]:
     return tuple(octets(item, _HASH, "a message id") for item in rows(value, "message ids"))
 
 
-def _verdict(value: Any) -> Verdict:
+def parse_verdict(value: Any) -> Verdict:
+    """Return a known verdict, or raise MalformedError."""
     if uint(value, "a verdict") not in _VERDICTS:
         raise MalformedError(f"the unknown verdict {value}")
     return Verdict(value)
 
 
-def _class(value: Any) -> StationClass:
+def parse_class(value: Any) -> StationClass:
+    """Return a known class, or raise MalformedError."""
     if uint(value, "a class") not in _CLASSES:
         raise MalformedError(f"the unknown class {value}")
     return StationClass(value)

@@ -20,17 +20,12 @@ from gateway.core.canonical import (
 )
 from gateway.core.cbor_profile import encode
 from gateway.core.coverage.model import Coverage, Link, PlaceResult, StationCoverage
-from gateway.core.epoch_inputs import Finding
 from gateway.core.geometry import Point
-from gateway.core.slots import StationClass
 from gateway.core.state import LATITUDE_E6_MAX, LONGITUDE_E6_MAX
-from gateway.core.verdicts import Verdict
+from gateway.core.station_table import parse_class, parse_finding, parse_verdict
 
 VERSION = 1
 _DEVICE = (16,)
-_HASH = (32,)
-_VERDICTS = frozenset(Verdict)
-_CLASSES = frozenset(StationClass)
 _STATION_FIELDS = 14
 _PLACE_FIELDS = 12
 _LINK_FIELDS = 9
@@ -99,10 +94,10 @@ def _station(value: Any) -> StationCoverage:
         place=None if fields[7] is None else _place(fields[7]),
         v_ppm=uint(fields[8], "v_ppm"),
         u_ppm=uint(fields[9], "u_ppm"),
-        station_class=_class(fields[10]),
+        station_class=parse_class(fields[10]),
         near_proof=_flag(fields[11]),
         unrevealed=_flag(fields[12]),
-        findings=tuple(_finding(one) for one in rows(fields[13], "findings")),
+        findings=tuple(parse_finding(one) for one in rows(fields[13], "findings")),
     )
 
 
@@ -136,7 +131,7 @@ def _place(value: Any) -> PlaceResult:
         best=_point(fields[6], fields[7]),
         best_m=uint(fields[8], "a distance"),
         radius_m=uint(fields[9], "a radius"),
-        verdict=_verdict(fields[10]),
+        verdict=parse_verdict(fields[10]),
         zs_milli=zs,
     )
 
@@ -167,7 +162,7 @@ def _link(value: Any) -> Link:
         silent=uint(fields[4], "silent"),
         excess_cdb=sint(fields[5], "an excess"),
         distance_m=uint(fields[6], "a distance"),
-        verdict=_verdict(fields[7]),
+        verdict=parse_verdict(fields[7]),
         weight_ppm=uint(fields[8], "a weight"),
     )
 
@@ -177,24 +172,6 @@ def _pair(value: Any) -> tuple[bytes, bytes]:
     if smaller >= larger:
         raise MalformedError("a pair is not of two devices, the smaller first")
     return smaller, larger
-
-
-def _finding(value: Any) -> Finding:
-    verdict, count, examples = row(value, 3, "a finding")
-    ids = tuple(octets(one, _HASH, "a message id") for one in rows(examples, "message ids"))
-    return Finding(_verdict(verdict), uint(count, "a count"), ids)
-
-
-def _verdict(value: Any) -> Verdict:
-    if uint(value, "a verdict") not in _VERDICTS:
-        raise MalformedError(f"the unknown verdict {value}")
-    return Verdict(value)
-
-
-def _class(value: Any) -> StationClass:
-    if uint(value, "a class") not in _CLASSES:
-        raise MalformedError(f"the unknown class {value}")
-    return StationClass(value)
 
 
 def _flag(value: Any) -> bool:
