@@ -28,7 +28,7 @@ BARS = {
     "lone_pair_coverage_pay_ratio",
     "ring_10_coverage_pay_ratio",
     "bench_of_10_in_town_pay_ratio",
-    "lie_3km_tpr_at_1pct_fpr",
+    "lie_3km_tpr",
     "false_alarms_at_rule_limits",
     "colluders_2_of_5_tpr",
     "colluders_2_of_5_in_town_tpr",
@@ -82,7 +82,7 @@ def test_all_bars_are_there_and_can_be_met():
 def test_the_lie_bar_is_the_worse_of_the_rules_limits_and_of_one_per_cent():
     # Above what 1 % of honest stations exceed, but below the rules' limit: nobody is refused.
     loose = seed(lies={one.name: lie([LIMIT - 1] * 4) for one in LIES})
-    assert bars(loose)["lie_3km_tpr_at_1pct_fpr"]["value"] == 0.0
+    assert bars(loose)["lie_3km_tpr"]["value"] == 0.0
     shown = document([loose], 100)["lies"][BAR_LIE.name]
     assert shown["tpr_at_rule_limits"]["value"] == 0.0
     assert shown["tpr_at_1pct_fpr"]["value"] == 1.0
@@ -90,7 +90,7 @@ def test_the_lie_bar_is_the_worse_of_the_rules_limits_and_of_one_per_cent():
     honest = [LIMIT + 2.0] * 5 + [0.0] * 95
     strict = lie([LIMIT + 1] * 4, town_scores=honest, town_implausible=5)
     found = bars(seed(lies={one.name: strict for one in LIES}))
-    assert found["lie_3km_tpr_at_1pct_fpr"]["value"] == 0.0
+    assert found["lie_3km_tpr"]["value"] == 0.0
     assert found["false_alarms_at_rule_limits"]["value"] == 0.05
     assert found["false_alarms_at_rule_limits"]["met"] is False
 
@@ -102,7 +102,7 @@ def test_a_liar_who_was_not_tested_counts_neither_way():
     assert shown["tpr_at_rule_limits"]["value"] == 1.0
     assert shown["untested"]["value"] == 0.75
     none = seed(lies={one.name: lie([], untested=4) for one in LIES})
-    bar = bars(none)["lie_3km_tpr_at_1pct_fpr"]
+    bar = bars(none)["lie_3km_tpr"]
     assert (bar["value"], bar["met"]) == (None, False)
 
 
@@ -119,7 +119,7 @@ def test_colluders_alone_are_held_against_stations_judged_by_five():
 
 def test_infinite_scores_are_refused_at_any_limit():
     refused = seed(lies={one.name: lie([math.inf] * 2) for one in LIES}, five_scores=[math.inf])
-    assert bars(refused)["lie_3km_tpr_at_1pct_fpr"]["value"] == 1.0
+    assert bars(refused)["lie_3km_tpr"]["value"] == 1.0
     limits = document([refused], 100)["odds_limit_milli"]
     assert limits == {"rules": LIMIT, "town_1pct": 98.0, "by_five_1pct": None}
     json.dumps(document([refused], 100), allow_nan=False)
