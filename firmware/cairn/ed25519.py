@@ -1,7 +1,18 @@
-"""Ed25519 signing (RFC 8032 section 5.1) in plain Python integers, for board and simulator."""
+"""Ed25519 signing (RFC 8032 section 5.1), for board and simulator.
 
-from .ed25519_point import L, base_multiply, encode_point
+Points are computed in native code where that can run, in Python integers elsewhere.
+"""
+
+from .ed25519_comb import L
 from .sha512 import sha512
+
+TYPE_CHECKING = False  # there is no typing module on the board
+if TYPE_CHECKING:
+    from . import ed25519_point as points
+try:
+    from . import ed25519_machine as points  # type: ignore[no-redef]
+except (ImportError, MemoryError, SyntaxError, ValueError):
+    from . import ed25519_point as points
 
 SEED_BYTES = 32
 HEDGE_BYTES = 32
@@ -22,7 +33,7 @@ class Signer:
         low = int.from_bytes(expanded[:32], "little")
         self._scalar = ((low & ((1 << 254) - 8)) | (1 << 254)) % L
         self._prefix = expanded[32:]
-        self._public_key = encode_point(base_multiply(self._scalar, blind))
+        self._public_key = points.encode_point(points.base_multiply(self._scalar, blind))
 
     @property
     def public_key(self) -> bytes:
@@ -44,7 +55,7 @@ class Signer:
                 raise ValueError("hedge is not 32 bytes")
             prefix = sha512(prefix + hedge).digest()[:32]
         nonce = _scalar_of(prefix, b"", message)
-        commitment = encode_point(base_multiply(nonce, blind))
+        commitment = points.encode_point(points.base_multiply(nonce, blind))
         challenge = _scalar_of(commitment, self._public_key, message)
         response = (nonce + challenge * self._scalar) % L
         return commitment + response.to_bytes(32, "little")

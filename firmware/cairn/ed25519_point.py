@@ -4,6 +4,7 @@ A point is extended (X, Y, Z, T): x = X/Z, y = Y/Z, T = X*Y/Z (RFC 8032 section 
 0 <= coordinate < 2^256. Formulas: Hisil, Wong, Carter, Dawson 2008, complete on this curve.
 """
 
+from .ed25519_comb import BLOCKS, COLUMNS, ELEMENT_BYTES, ENTRY_BYTES, NEGATIVE, comb_digits
 from .ed25519_tables import COMB
 from .field25519 import D2, MASK, SQRT_MINUS_1, D, P, invert, power_p58, square_times
 
@@ -11,19 +12,6 @@ TYPE_CHECKING = False  # there is no typing module on the board
 if TYPE_CHECKING:
     Point = tuple[int, int, int, int]
     Addend = tuple[int, int, int, int]
-
-# Order of the base point (RFC 8032 section 5.1).
-L = 0x1000000000000000000000000000000014DEF9DEA2F79CD65812631A5CF5D3ED
-# The comb covers 260 bits: bit c + 13*t + 65*b stands in column c as tooth t of block b.
-COLUMNS = 13
-TEETH = 5
-BLOCKS = 4
-BLIND_BYTES = 32
-
-_ENTRY_BYTES = 96
-_BLOCK_BYTES = 16 * _ENTRY_BYTES
-_COMB_ONES = (1 << 260) - 1
-_COLUMN_MASK = (1 << COLUMNS) - 1
 
 
 def double(point: "Point") -> "Point":
@@ -85,65 +73,52 @@ def addend_of(point: "Point") -> "Addend":
     return y - x, y + x, t * D2 % P, 2 * z
 
 
-def negate(point: "Point") -> "Point":
-    """-point."""
-    x, y, z, t = point
-    return P - x % P, y, z, P - t % P
+def identity() -> "Point":
+    """The neutral element."""
+    return 0, 1, 1, 0
+
+
+def subtract(point: "Point", addend: "Addend") -> "Point":
+    """point - addend."""
+    minus, plus, t2d, z2 = addend
+    return add(point, (plus, minus, -t2d, z2))
+
+
+def times16(point: "Point") -> "Point":
+    """16 * point."""
+    return double(double(double(double(point))))
 
 
 def base_multiply(scalar: int, blind: bytes = b"") -> "Point":
-    """scalar * B for 0 <= scalar < L, by 52 additions and 12 doublings for every scalar.
+    """scalar * B for 0 <= scalar < L, by 52 additions and 25 doublings for every scalar.
 
-    Each bit stands for +1 or -1, so no digit is zero and the sequence of operations is fixed.
-    What still varies with the scalar: table addresses, signs, lengths of integers. A blind of
-    32 secret random bytes changes all three: it adds a multiple of L to the scalar (128 choices,
-    all that 260 bits allow) and starts from a random Z.
+    What still varies with the scalar: table addresses, signs, lengths of integers. A blind of 32
+    secret random bytes changes all three: see comb_digits, and Z starts random.
     """
-    multiple = 0
-    z = 1
-    if blind:
-        if len(blind) != BLIND_BYTES:
-            raise ValueError("blind is not 32 bytes")
-        multiple = blind[0] % 254
-        z = int.from_bytes(blind[1:], "little") + 1
-    if (scalar ^ multiple) & 1 == 0:
-        multiple ^= 1  # signed digits can only write odd numbers, and L is odd
-    rows = _comb_rows(scalar + multiple * L)
+    digits = comb_digits(scalar, blind)
+    z = int.from_bytes(blind[1:], "little") + 1
     point = (0, z, z, 0)
-    for column in range(COLUMNS - 1, -1, -1):
-        if column < COLUMNS - 1:
+    for column in range(COLUMNS):
+        if column:
             point = double(point)
         for block in range(BLOCKS):
-            point = add(point, _comb_entry(rows, block, column))
+            point = add(point, _comb_entry(digits[BLOCKS * column + block]))
     return point
 
 
-def _comb_rows(odd: int) -> "list[int]":
-    # Digits +-1 of an odd number n: bit i of (n + 2^260 - 1) / 2 is 1 for +1 and 0 for -1.
-    bits = (odd + _COMB_ONES) >> 1
-    return [(bits >> (COLUMNS * i)) & _COLUMN_MASK for i in range(TEETH * BLOCKS)]
-
-
-def _comb_entry(rows: "list[int]", block: int, column: int) -> "Addend":
-    i = TEETH * block
-    positive = (rows[i + 4] >> column) & 1
-    index = (
-        ((rows[i] >> column) & 1)
-        | ((rows[i + 1] >> column) & 1) << 1
-        | ((rows[i + 2] >> column) & 1) << 2
-        | ((rows[i + 3] >> column) & 1) << 3
-    )
-    # The table has the entries whose top tooth is +1; the others are their negatives, which swap
-    # y-x with y+x. No branch depends on the digit.
-    start = block * _BLOCK_BYTES + (index ^ (15 * (1 - positive))) * _ENTRY_BYTES
-    minus = start + 32 * (1 - positive)
-    plus = start + 32 * positive
-    t2d = int.from_bytes(COMB[start + 64 : start + 96], "little")
+def _comb_entry(digit: int) -> "Addend":
+    # The negative of an entry is the entry with the first two elements swapped and the third
+    # negated. With halves of y-x and y+x, Z needs no doubling.
+    negative = digit // NEGATIVE
+    start = ENTRY_BYTES * (digit & (NEGATIVE - 1))
+    minus = start + ELEMENT_BYTES * negative
+    plus = start + ELEMENT_BYTES * (1 - negative)
+    dxy = start + 2 * ELEMENT_BYTES
     return (
         int.from_bytes(COMB[minus : minus + 32], "little"),
         int.from_bytes(COMB[plus : plus + 32], "little"),
-        t2d * (2 * positive - 1),
-        2,
+        int.from_bytes(COMB[dxy : dxy + 32], "little") * (1 - 2 * negative),
+        1,
     )
 
 

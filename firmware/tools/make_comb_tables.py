@@ -1,20 +1,22 @@
 """Writes firmware/cairn/ed25519_tables.py: `python firmware/tools/make_comb_tables.py`.
 
-The entry at index i of block b is the affine sum over teeth t of +-2^(13t + 65b) * B, tooth 4
+The entry at index i of block b is the affine sum over teeth t of +-2^(26t + 130b) * B, tooth 4
 always +, tooth t < 4 + where bit t of i is set. It is computed here with textbook affine
 formulas that share nothing with the firmware's, and a test compares the file with this output.
 """
 
 from pathlib import Path
 
-COLUMNS, TEETH, BLOCKS = 13, 5, 4
+COLUMNS, TEETH, BLOCKS = 26, 5, 2
+ELEMENT_BYTES = 33
 P = 2**255 - 19
 D = -121665 * pow(121666, -1, P) % P
 TARGET = Path(__file__).resolve().parents[1] / "cairn" / "ed25519_tables.py"
 HEADER = '''"""Comb table of the Ed25519 base point; made by firmware/tools/make_comb_tables.py.
 
-4 blocks of 16 entries of (y-x, y+x, 2dxy), 32 bytes each, little endian. A bytes literal stays
-where the file is; integers made at import would be scattered over the board's heap for good.
+2 blocks of 16 entries of ((y-x)/2, (y+x)/2, dxy), 33 bytes each, little endian, so that native
+code may read past 255 bits. A bytes literal is one object; integers made at import would be
+scattered over the board's heap for good.
 """
 
 '''
@@ -49,14 +51,15 @@ def power_of_two_multiples(count: int) -> list[Affine]:
 
 
 def entry(powers: list[Affine], block: int, index: int) -> bytes:
-    """The 96 bytes of one table entry."""
+    """The 99 bytes of one table entry."""
     first = block * TEETH * COLUMNS
     x, y = powers[first + (TEETH - 1) * COLUMNS]
     for tooth in range(TEETH - 1):
         px, py = powers[first + tooth * COLUMNS]
         x, y = add((x, y), (px if index >> tooth & 1 else -px % P, py))
-    values = ((y - x) % P, (y + x) % P, 2 * D * x * y % P)
-    return b"".join(value.to_bytes(32, "little") for value in values)
+    half = (P + 1) // 2
+    values = ((y - x) * half % P, (y + x) * half % P, D * x * y % P)
+    return b"".join(value.to_bytes(ELEMENT_BYTES, "little") for value in values)
 
 
 def module_text() -> str:

@@ -6,8 +6,8 @@ import itertools
 import ed25519_zebra
 import pytest
 from cairn.ed25519 import Signer
+from cairn.ed25519_comb import L
 from cairn.ed25519_point import (
-    L,
     add,
     addend_of,
     base_multiply,

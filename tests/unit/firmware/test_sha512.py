@@ -20,10 +20,10 @@ def cube_root(n: int) -> int:
 def test_constants_are_the_roots_of_primes():
     assert len(PRIMES) == 80
     first64 = (1 << 64) - 1
-    start = b"".join((isqrt(p << 128) & first64).to_bytes(8, "big") for p in PRIMES[:8])
-    rounds = b"".join((cube_root(p << 192) & first64).to_bytes(8, "big") for p in PRIMES)
-    assert start == sha512._START
-    assert rounds == sha512._K
+    start = b"".join((isqrt(p << 128) & first64).to_bytes(8, "little") for p in PRIMES[:8])
+    rounds = b"".join((cube_root(p << 192) & first64).to_bytes(8, "little") for p in PRIMES)
+    assert start == sha512.START
+    assert rounds == sha512.CONSTANTS
 
 
 @pytest.mark.parametrize("size", [*range(260), 4096])
