@@ -12,17 +12,31 @@ if TYPE_CHECKING:
 
 
 class Batch:
-    """Collects samples of the declared (quantity, channel) pairs; others are left out."""
+    """Collects samples of the declared (quantity, channel) pairs; others are left out. thinned:
+    samples that were not taken because of a stride.
+    """
 
     def __init__(self, quantities: "Sequence[tuple[int, int, int]]") -> None:
         self._pairs = [(quantity, channel) for quantity, channel, _ in quantities]
         self._samples: "list[tuple[int, list[Reading]]]" = []
+        self._passed = 0
+        self._kept_ticks = 0
+        self.thinned = 0
 
     def __len__(self) -> int:
         return len(self._samples)
 
-    def add(self, ticks: int, readings: "list[Reading]") -> None:
-        """One sample, taken at ticks."""
+    def add(self, ticks: int, readings: "list[Reading]", stride: int = 1) -> None:
+        """One sample, taken at ticks. Of stride samples in a row only one is kept, and more if it
+        would be too long after the last: the message then says so by its times, which lie further
+        apart than the declared interval, while its seq leaves no gap.
+        """
+        self._passed += 1
+        if self._passed < stride and ticks - self._kept_ticks < limits.THINNED_APART_MS_MAX:
+            self.thinned += 1
+            return
+        self._passed = 0
+        self._kept_ticks = ticks
         self._samples.append((ticks, readings))
 
     def close(self, now: "Now", ticks: int) -> "list[tuple[list[object], Now]]":

@@ -2,7 +2,8 @@
 
 The file "chain" holds CBOR [boot, first seq that is not reserved]. Everything else about the
 chain is read back from the newest record of the outbox, which is never deleted. A message that
-was signed and not stored was never published, so nobody can hold it against the chain.
+was signed and not stored was never published, so nobody can hold it against the chain. That goes
+for messages that are staged in RAM too: their seqs were reserved before they were signed.
 """
 
 from hashlib import sha256
@@ -29,13 +30,13 @@ def create(files: "Files") -> None:
     it for lost.
     """
     for name in files.names(""):
-        if name != "config":
+        if name not in ("config", "config.spare"):
             files.remove(name)
     sealed.write(files, FILE, cbor.encode([0, 1]))
 
 
 class Chain:
-    """highest: the last seq signed and stored; lost: resume() is needed before append()."""
+    """highest: the last seq stored or staged; lost: append() needs a resume() first."""
 
     def __init__(
         self,
@@ -96,6 +97,18 @@ class Chain:
         self.highest = start - 1
         self.lost = False
 
+    def close(self) -> None:
+        """Give back what is reserved and not used, before a restart or sleep: the next boot then
+        has no gap to sign. OSError: as append().
+        """
+        if self._failed or self.lost or self._next == self._reserved:
+            return
+        # Failed until it is done: whichever number the file holds then, none is used meanwhile.
+        self._failed = True
+        sealed.write(self._files, FILE, cbor.encode([self.boot, self._next]))
+        self._reserved = self._next
+        self._failed = False
+
     def knows(self, id16: bytes, up_to: int) -> bool:
         """Whether id16 starts the id of one of the newest messages of seq <= up_to that are still
         at hand, or of the highest such message in the outbox.
@@ -133,6 +146,9 @@ class Chain:
             self._gaps.append((self.highest + 1, reserved - 1, reason))
         for first, last in self._outbox.lost:
             self._gaps.append((first, last, wire.GAP_CHAIN_LOST))
+        if not self._gaps and not self.lost:
+            # Damage that took nothing needs no gap, but nothing is freed before it is mended.
+            self._outbox.mend()
 
     def _write(
         self, kind: int, body: "list[object]", now: "tuple[int, int, int]", mark: int

@@ -44,10 +44,10 @@ def encode(kind: int, mark: int, seq: int, message: bytes) -> bytes:
 def scan(data: bytes) -> "tuple[list[Record], int, bool]":
     """(records, bytes that hold them, damaged).
 
-    What a power cut tears off is the end of the last append: the rest is shorter than its header
-    says and is dropped, as it was never published. Anything else that does not check is damage.
-    So the length has a check of its own: a record with a damaged one was published, and what
-    stands behind it too.
+    What a power cut tears off is the end of the last append, which may hold several records: one
+    is shorter than its header says and is dropped, as it was never published. Anything else that
+    does not check is damage. So the length has a check of its own: a record with a damaged one was
+    published, and what stands behind it too.
     """
     records: "list[Record]" = []
     pos = 0

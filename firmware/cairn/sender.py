@@ -59,7 +59,8 @@ class Sender:
         else:
             self._marks.append((now, now, record[0]))
         self._fresh.append(record)
-        if len(self._fresh) > limits.FRESH_MESSAGES_MAX:
+        most = limits.FRESH_BYTES_MAX // len(record[2])
+        while len(self._fresh) > min(max(1, most), limits.FRESH_MESSAGES_MAX):
             self._due_to = max(self._due_to, self._fresh.pop(0)[0])
         self._wake.set()
 

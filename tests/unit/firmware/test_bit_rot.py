@@ -99,10 +99,28 @@ def test_damaged_config_is_named_and_never_signed() -> None:
         damaged = bytearray(whole)
         damaged[bit // 8] ^= 1 << bit % 8
         files.write(config.FILE, bytes(damaged))
+        files.write(config.SPARE, bytes(damaged))
         with pytest.raises(OperatorError) as refused:
             config.load(files)
         assert refused.value.code == "config.damaged"
         assert "Provision" in refused.value.do
+
+
+@pytest.mark.parametrize("name", [config.FILE, config.SPARE])
+def test_damaged_copy_of_the_config_is_mended_from_the_other(name: str) -> None:
+    files = MemoryFiles()
+    config.store(files, make_config())
+    whole = {copy: files.read(copy) or b"" for copy in (config.FILE, config.SPARE)}
+    reported: list[tuple[str, str]] = []
+    for bit in range(8 * len(whole[name])):
+        damaged = bytearray(whole[name])
+        damaged[bit // 8] ^= 1 << bit % 8
+        files.write(name, bytes(damaged))
+        loaded = config.load(files, lambda code, detail: reported.append((code, detail)))
+        assert vars(loaded) == vars(make_config())
+        assert {copy: files.read(copy) for copy in whole} == whole
+    told = [("config.spare", "config is damaged")] * (8 * len(whole[name]))
+    assert reported == (told if name == config.FILE else [])
 
 
 def test_chain_is_damaged_and_the_newest_record_too() -> None:

@@ -197,6 +197,53 @@ def test_unused_seqs_are_covered_by_the_next_boots_first_message() -> None:
     world.check()
 
 
+def test_a_clean_end_leaves_no_gap() -> None:
+    world = World()
+    for boot in range(1, 5):
+        made, _ = world.boot()
+        made.close()
+        world.append(made, wire.READINGS, [boot])
+        world.append(made, wire.READINGS, [boot])
+        made.close()
+        made.close()
+        # The board may go on all the same: it reserves anew.
+        world.append(made, wire.STATUS, [boot])
+        made.close()
+    assert sorted(world.published) == list(range(1, 13))
+    assert [wire.fields_of(world.published[seq])[2] for seq in (1, 4, 7, 10)] == [1, 2, 3, 4]
+    world.check()
+
+
+@pytest.mark.parametrize("how", ["before", "after"])
+@pytest.mark.parametrize("call", range(8))
+def test_cut_at_every_call_around_a_clean_end(call: int, how: str) -> None:
+    world = World()
+    world.append(world.boot()[0], wire.READINGS, [1])
+    world.files.cut = (world.files.calls + call, how)
+    with suppress(PowerCut):
+        for number in (2, 3):
+            made, _ = world.boot()
+            world.append(made, wire.READINGS, [number])
+            made.close()
+        world.append(made, wire.STATUS, [4])
+    world.files.cut = None
+    world.session(2)
+    world.check()
+
+
+def test_a_failed_end_stops_the_chain() -> None:
+    world = World()
+    made, _ = world.boot()
+    world.append(made, wire.READINGS, [1])
+    world.files.cut = (world.files.calls, "after")
+    with pytest.raises(PowerCut):
+        made.close()
+    world.files.cut = None
+    # The file says that nothing is reserved by now.
+    with pytest.raises(OSError, match="restart"):
+        made.append(wire.READINGS, [2], NOW, 0)
+
+
 def test_failed_storage_stops_the_chain() -> None:
     class Full(MemoryFiles):
         full = False
@@ -305,3 +352,26 @@ def test_knows_its_own_ids() -> None:
         assert not one.knows(ids[2], 2)
         assert not one.knows(b"x" * 16, 3)
         assert not one.knows(ids[0], 0)
+
+
+def test_a_damaged_copy_of_what_stands_elsewhere_does_not_stop_freeing() -> None:
+    """Packing that was cut off leaves a record twice; then the copy rots. Nothing is missing."""
+    world = World()
+    made, outbox = world.boot()
+    while len(world.files.names("outbox/")) < 3:
+        world.append(made, wire.READINGS, [bytes(60)])
+    made.close()
+    first, second, third = [world.files.read(name) for name in world.files.names("outbox/")]
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    record = segment.scan(first)[0][-1]
+    copy = bytearray(first[record.start : record.end])
+    copy[40] ^= 1
+    for number, data in enumerate((first, bytes(copy), second, third), 1):
+        world.files.write(f"outbox/{number:08d}", data)
+    made, outbox = world.boot()
+    assert (outbox.lost, outbox.tail_lost) == ([], False)
+    world.append(made, wire.READINGS, [bytes(60)])
+    outbox.free(lambda _first, _last: True)
+    assert len(world.files.names("outbox/")) == 1

@@ -1,9 +1,11 @@
 from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 from cairn import chain, cose, limits, segment, wire
 from cairn.boards.host import MemoryFiles
 from cairn.outbox import Outbox
+from cairn.outbox_repair import Drop
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -81,6 +83,22 @@ def test_window_is_bounded_and_filtered() -> None:
     assert outbox.find(0) is None
 
 
+def test_a_window_of_long_messages_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_BYTES", 4_096)
+    outbox = Outbox(MemoryFiles(), 100_000)
+    for seq in range(1, 13):
+        outbox.append(wire.READINGS, 0, seq, bytes(3_000 if seq < 9 else 100))
+    found: list[int] = []
+    while found[-1:] != [12]:
+        after = found[-1] if found else 0
+        window = outbox.messages(after, 100, 16, nothing, None)
+        assert sum(len(message) for _, message in window) <= 6_144
+        found += [seq for seq, _ in window]
+    assert found == list(range(1, 13))
+    # One that is longer than that goes alone.
+    assert [seq for seq, _ in outbox.messages(0, 100, 1, nothing, None)] == [1]
+
+
 def test_free_keeps_the_newest_record() -> None:
     files = MemoryFiles()
     outbox = Outbox(files, BYTES_MAX)
@@ -118,6 +136,38 @@ def test_oldest_readings_go_first_and_others_after() -> None:
         (14, 15, 2, others),
     ]
     assert seqs(outbox) == [1, 2, 13, 16]
+
+
+class SeenFiles(MemoryFiles):
+    """Remembers what was read and written, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, str]] = []
+
+    def read(self, name: str) -> bytes | None:
+        self.seen.append(("read", name))
+        return super().read(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        self.seen.append(("write", name))
+        super().write(name, data)
+
+
+def test_a_long_drop_holds_one_segment_at_a_time_in_memory() -> None:
+    # Every other message in the range stays: together they would fill ten segments.
+    files = SeenFiles()
+    outbox = Outbox(files, 60_000)
+    fill(outbox, [1, 6] * 50)
+    files.seen.clear()
+    outbox.apply_drop(Drop(3, 97, 48, segment.DROPS_READINGS))
+    kept = [seq for seq in range(1, 101) if seq % 2 == 0 or not 3 <= seq <= 97]
+    assert seqs(outbox) == kept
+    written = [place for place, (what, _) in enumerate(files.seen) if what == "write"]
+    assert len(written) > 9
+    # Once all is counted, a file is written for two or three that were read.
+    assert {later - one for one, later in pairwise(written[:-1])} <= {3, 4}
+    assert seqs(Outbox(files, 60_000)) == kept
 
 
 def test_delivered_readings_are_not_counted_as_dropped() -> None:
