@@ -1,31 +1,33 @@
 """Boot: MicroPython runs this file after boot.py. Everything else is in the package cairn."""
 
 import asyncio
+import time
 
-from cairn import config
+from cairn import station
 from cairn.errors import OperatorError
-from cairn.login import Login
-from cairn.mqttlink import MqttLink
-from cairn.node import Node
 
 try:
     from cairn.boards import esp32
 except ImportError:
     raise OperatorError(
         "main.no_board",
-        "this firmware cannot run on hardware yet",
-        "cairn/boards/esp32.py is not part of this release",
-        "Use the simulator, or boards/host.py on a computer.",
+        "this program needs an ESP32",
+        "this interpreter has no module machine, or cairn/boards/esp32.py is absent",
+        "Use boards/host.py on a computer, or the simulator.",
     )
 
-
-async def _run() -> None:
-    board = esp32.Esp32Board()
-    settings = config.load(board.fs)
-    login = Login(board.fs, board.sign, board.public_key(), settings.network_id)
-    link = MqttLink(board, settings, login)
-    board.spawn(link.run())
-    await Node(board, link, settings).run()
+_RETRY_S = 60
 
 
-asyncio.run(_run())
+def _board() -> "esp32.Esp32Board":
+    while True:
+        try:
+            return esp32.Esp32Board()
+        except OperatorError as error:
+            # Without a key there is no station. It is said again and again: whoever plugs in a
+            # cable should not have to wait for a reset to see it.
+            print(error)  # noqa: T201 - the console is all that there is
+        time.sleep(_RETRY_S)
+
+
+asyncio.run(station.run(_board()))

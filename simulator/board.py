@@ -10,21 +10,28 @@ from __future__ import annotations
 import hashlib
 from base64 import b32encode
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
+from cairn import limits
 from cairn.boards import base
 from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 
 from simulator.disk import Disk
 from simulator.medium import Medium, Sound
+from simulator.ntp import NtpServer
 from simulator.seeds import derive, stream
 from simulator.sensors import Sample, Sampler
 from simulator.world import Event, Group, Queue, Sleep, Stopped, World
 
 RESET_POWER_ON = 1
+RESET_WATCHDOG = 2
 RESET_SOFTWARE = 4
+RESET_SLEEP = 5
 HEAP_FREE_BYTES = 96_000
+REPORTS_MAX = 200
 RSSI_DBM = -61
 MILLION = 1_000_000
 
@@ -44,7 +51,9 @@ class SimulatedBoard(base.Board):
     drift_ppm: how much faster than true time its oscillator runs. held: a battery-backed clock
     that knows UTC from the start. wakes_ms: if not empty, timers of events fire only at these
     times, ascending: a board that replays a recording wakes when something was recorded. air and
-    radios: what it can send to, and which radios it has.
+    radios: what it can send to, and which radios it has. watchdog_ms: once fed, it resets the
+    board that long after the last time; None: there is none. ntp: who answers its datagrams.
+    reports: the newest that it told a human, with the time.
     """
 
     def __init__(
@@ -60,6 +69,8 @@ class SimulatedBoard(base.Board):
         wakes_ms: tuple[int, ...] = (),
         air: Medium | None = None,
         radios: tuple[int, ...] = (),
+        watchdog_ms: int | None = None,
+        ntp: NtpServer | None = None,
         on_sign: Callable[[int, bytes], None] | None = None,
         on_restart: Callable[[int, str], None] | None = None,
     ) -> None:
@@ -79,6 +90,12 @@ class SimulatedBoard(base.Board):
         self._radios = radios if air is not None else ()
         self._sounds: Queue[Received] = Queue(world)
         self.listening_ms: int | None = None
+        self.reports: deque[tuple[int, str, str]] = deque(maxlen=REPORTS_MAX)
+        self.asleep_ms = 0
+        self._kept: bytes | None = None
+        self._watchdog_ms = watchdog_ms
+        self._fed_ms = 0
+        self._ntp = ntp
         self._on_sign = on_sign
         self._on_restart = on_restart
         self._random = stream(world.seed, "board", index)
@@ -92,6 +109,8 @@ class SimulatedBoard(base.Board):
         self.boots += 1
         self._booted_ms = self._world.now_ms
         self._reset_cause = reset_cause
+        if reset_cause == RESET_POWER_ON:
+            self._kept = None
         self.group = Group(f"board {self.index} boot {self.boots}", self._stopped)
         self.listening_ms = None
         for radio in self._radios:
@@ -162,6 +181,16 @@ class SimulatedBoard(base.Board):
             raise OSError("the simulated network has no TLS")
         return await self._connect(host, port)
 
+    async def datagram(self, host: str, port: int, data: bytes, timeout_ms: int) -> bytes:
+        ways_ms = None if self._ntp is None else self._ntp.ways_ms()
+        if self._ntp is None or ways_ms is None or sum(ways_ms) > timeout_ms:
+            await Sleep(self.world_ms(timeout_ms))
+            raise OSError(f"no answer from {host}:{port}")
+        await Sleep(ways_ms[0])
+        answer = self._ntp.answer(data, self._world.now_ms)
+        await Sleep(ways_ms[1])
+        return answer
+
     def radios(self) -> tuple[int, ...]:
         return self._radios
 
@@ -187,10 +216,34 @@ class SimulatedBoard(base.Board):
         self._sounds.put((radio, channel, rssi_cdbm, snr_cdb, self.ticks(), frame))
 
     def feed(self) -> None:
-        """There is no watchdog: a task that hangs stops nobody's virtual time."""
+        if self._watchdog_ms is not None:
+            self._fed_ms = self._world.now_ms
+            self._world.call_at(self._fed_ms + self._watchdog_ms, partial(self._bite, self.boots))
+
+    def _bite(self, boot: int) -> None:
+        hungry = self._world.now_ms - self._fed_ms >= (self._watchdog_ms or 0)
+        if hungry and boot == self.boots and self.group.alive:
+            self.group.kill()
+            self._stopped("watchdog")
 
     def restart(self, reason: str) -> None:
         raise Stopped(reason)
+
+    def deep_sleep(self, duration_ms: int) -> None:
+        self.asleep_ms = self.world_ms(duration_ms)
+        raise Stopped("sleep")
+
+    def retained(self) -> bytes | None:
+        return self._kept
+
+    def retain(self, data: bytes) -> bool:
+        if len(data) > limits.RETAINED_BYTES:
+            return False
+        self._kept = data or None
+        return True
+
+    def report(self, code: str, detail: str) -> None:
+        self.reports.append((self._world.now_ms, code, detail))
 
     def info(self) -> tuple[int, int, int | None, int | None]:
         return HEAP_FREE_BYTES, self._reset_cause, None, RSSI_DBM

@@ -16,16 +16,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cairn import chain
+from cairn import chain, config, station
 from cairn.boards import base
 from cairn.config import Config
+from cairn.limits import WATCHDOG_MS
 from cairn.node import Node
 from nacl.bindings import crypto_sign_seed_keypair
 
-from simulator.board import RESET_POWER_ON, RESET_SOFTWARE, SimulatedBoard, device_id, device_name
+from simulator.board import (
+    RESET_POWER_ON,
+    RESET_SLEEP,
+    RESET_SOFTWARE,
+    RESET_WATCHDOG,
+    SimulatedBoard,
+    device_id,
+    device_name,
+)
 from simulator.ledger import Counts, Failure, Ledger, Stored
 from simulator.medium import NO_RADIO, Antenna, Medium
 from simulator.network import Faults, Network
+from simulator.ntp import NtpServer
 from simulator.radio import PRESETS
 from simulator.seeds import happens, stream
 from simulator.sensors import Sampler
@@ -41,6 +51,9 @@ DRAIN_MS_MAX = 170 * MINUTE_MS
 # A board reveals its day's secret 61 to 80 min after the day; a clock may be off by a little.
 REVEALED_MS = 82 * MINUTE_MS
 ARMED_CALLS_MAX = 6
+NTP_HOST = "ntp.invalid"
+
+_CAUSES = {"power cut": RESET_POWER_ON, "sleep": RESET_SLEEP, "watchdog": RESET_WATCHDOG}
 
 Progress = Callable[[int, int], None]
 Hardware = Callable[..., SimulatedBoard]
@@ -55,7 +68,8 @@ class StationPlan:
     such a station also has an exact clock, so that what it replays keeps its times to the ms.
     region: code of the radio region, 0: no coverage. antenna: where its radios really are.
     hardware and carriage: what makes its board and what its link is wrapped in, for stations that
-    lie; attack: the lie's name, and tries: what it is after.
+    lie; attack: the lie's name, and tries: what it is after. whole: it runs all of station.run,
+    with watchdog, safe mode, deep sleep and SNTP, and not its node alone; duty: as it declares.
     """
 
     name: str
@@ -80,6 +94,8 @@ class StationPlan:
     carriage: Carriage | None = None
     attack: str = ""
     tries: str = ""
+    whole: bool = False
+    duty: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +163,8 @@ class Run(ABC):
             self.ledger.open_account(self._devices[index], plan.name)
             self._configs.append(self._config(index))
             chain.create(self._boards[index].fs)
+            if plan.whole:
+                config.store(self._boards[index].fs, self._configs[index])
             self.world.call_at(plan.power_on_ms, partial(self._boot, index, RESET_POWER_ON))
         self._plan_crashes()
         self._plan_power_cuts()
@@ -236,6 +254,8 @@ class Run(ABC):
             wakes_ms=plan.wakes_ms,
             air=self.air,
             radios=plan.antenna.radios,
+            watchdog_ms=WATCHDOG_MS if plan.whole else None,
+            ntp=NtpServer(stream(self.course.seed, "ntp", index)) if plan.whole else None,
             on_sign=self._signed,
             on_restart=self._restarted,
         )
@@ -250,16 +270,20 @@ class Run(ABC):
         link, carriage = self._make_link(index), self.plans[index].carriage
         if carriage is not None:
             link = carriage(self.world, link)
-        node = Node(board, link, self._configs[index])
-        self.world.spawn(node.run(), board.group)
+        if self.plans[index].whole:
+            self.world.spawn(station.run(board, link), board.group)
+        else:
+            self.world.spawn(Node(board, link, self._configs[index]).run(), board.group)
 
     def _signed(self, index: int, to_be_signed: bytes) -> None:
         self.ledger.signed(self._devices[index], to_be_signed)
 
     def _restarted(self, index: int, reason: str) -> None:
-        cut = reason == "power cut"
-        off_ms = self._off_ms(index) if cut else 1_000
-        cause = RESET_POWER_ON if cut else RESET_SOFTWARE
+        off_ms, cause = 1_000, _CAUSES.get(reason, RESET_SOFTWARE)
+        if cause == RESET_POWER_ON:
+            off_ms = self._off_ms(index)
+        elif cause == RESET_SLEEP:
+            off_ms = self._boards[index].asleep_ms
         self.world.call_at(self.world.now_ms + off_ms, partial(self._boot, index, cause))
 
     def _off_ms(self, index: int) -> int:
@@ -327,6 +351,9 @@ def station_config(
         time_host=time_host,
         outbox_bytes_max=plan.outbox_bytes_max,
         region=plan.region,
+        store_every_ms=60_000 if plan.whole else 0,
+        duty=plan.duty,
+        sntp_host=NTP_HOST if plan.whole else None,
         **broker,
     )
 

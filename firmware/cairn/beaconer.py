@@ -44,6 +44,7 @@ class Beaconer:
         )
         self.sent = 0
         self.skipped = 0
+        self.pending = 0
 
     def channel_of(self, entropy: bytes) -> int:
         """The region's LoRa channel of a slot with this entropy."""
@@ -66,9 +67,14 @@ class Beaconer:
         if now > start + plan[0] or start - now > limits.SLOT_MS:
             self.skipped += 1
             return
+        self.pending += 1
         self._board.spawn(self._send(slot, plan))
 
     async def _send(self, slot: int, plan: "Plan") -> None:
+        await self._send_in_time(slot, plan)
+        self.pending -= 1
+
+    async def _send_in_time(self, slot: int, plan: "Plan") -> None:
         due = slot * limits.SLOT_MS + plan[0]
         while True:
             # Anew after each sleep: the clock may have been set meanwhile.

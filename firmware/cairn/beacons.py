@@ -21,9 +21,9 @@ SENT_PREFIX = "sent/"
 FRAME_BYTES = 20
 FRAME_VERSION = 1
 
-_DELAY_MS_MIN = 30_000
+DELAY_MS_MIN = 30_000
 _DELAY_STEP_MS = 100
-DELAY_MS_MAX = _DELAY_MS_MIN + 255 * _DELAY_STEP_MS
+DELAY_MS_MAX = DELAY_MS_MIN + 255 * _DELAY_STEP_MS
 _CHANNEL_BYTE = 31
 _RECORD_BYTES = 8
 _CHECKED = 6
@@ -46,7 +46,7 @@ def beacon_of(
     r = mac.digest(head + slot.to_bytes(8, "big") + entropy)
     if int.from_bytes(r[:8], "big") % every:
         return None
-    delay_ms = _DELAY_MS_MIN + r[8] * _DELAY_STEP_MS
+    delay_ms = DELAY_MS_MIN + r[8] * _DELAY_STEP_MS
     return delay_ms, r[9] & 3, channel_of(entropy, channels), r[16:32]
 
 

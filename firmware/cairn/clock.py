@@ -20,6 +20,10 @@ class Clock:
         self._at_ticks = 0
         self._uncertainty_ms = 0
         self._slot = -1
+        # What SNTP is held to: the newest time that did not come from it, as UTC at boot, and
+        # the ticks at which it was known.
+        self._told_at_boot_ms = 0
+        self._told_ticks = 0
         self.source = wire.SOURCE_NONE
 
     def now(self) -> "tuple[int, int, int]":
@@ -42,11 +46,16 @@ class Clock:
         return self._set(utc_ms, at_ticks, uncertainty_ms, wire.SOURCE_GATEWAY)
 
     def set_sntp(self, utc_ms: int, at_ticks: int, uncertainty_ms: int) -> "int | None":
-        """Second source, unsigned: it may move a set clock by 5 s at most, else None."""
-        if not self.synced:
+        """Second source, unsigned: it may move a set clock by 5 s at most, else None. All its
+        moves together take the clock no further than that from where the sources above it and
+        the crystal would have it, so that a false server cannot lead it away in small steps.
+        """
+        if not self.synced or self.source == wire.SOURCE_TICK:
             return None
         move = utc_ms - self.utc_at_boot_ms() - at_ticks
-        if abs(move) > limits.SNTP_MOVE_MS_MAX:
+        away = utc_ms - self._told_at_boot_ms - at_ticks
+        drift = _up((at_ticks - self._told_ticks) * limits.DRIFT_PPM, 1_000_000)
+        if max(abs(move), abs(away) - drift) > limits.SNTP_MOVE_MS_MAX:
             return None
         return self._set(utc_ms, at_ticks, uncertainty_ms, wire.SOURCE_SNTP)
 
@@ -77,6 +86,9 @@ class Clock:
         self._at_ticks = at_ticks
         self._uncertainty_ms = uncertainty_ms
         self.source = source
+        if source != wire.SOURCE_SNTP:
+            self._told_at_boot_ms = utc_ms - at_ticks
+            self._told_ticks = at_ticks
         return move
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Coverage:
     """write: Node.write; say_status: writes a status message; want_keys: a commit names a key
     serial that is not known; newest: (seq, message) that was stored last. beaconer, listener,
-    witness: for their counters.
+    witness: for their counters. active: it takes part; slot: the newest whose entropy is known.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Coverage:
         say_status: "Callable[[], None]",
         want_keys: "Callable[[], None]",
         newest: "tuple[int, bytes] | None",
+        takes_part: bool = True,
     ) -> None:
         self._board = board
         self._clock = clock
@@ -72,8 +73,9 @@ class Coverage:
         )
         # A station without a radio that its region allows takes no part.
         radios = self.beaconer.radios
-        self._active = bool(radios)
-        self._witnesses = self._active and config.duty[0] == wire.DUTY_MAINS
+        self.active = takes_part and bool(radios)
+        self.slot = -1
+        self._witnesses = self.active and config.duty[0] == wire.DUTY_MAINS
         self._tunes = self._witnesses and regions.LORA in radios
         self.listener = Listener(
             board=board,
@@ -89,7 +91,7 @@ class Coverage:
 
     async def run(self, ready: "Event") -> None:
         """Take part, from the hello on."""
-        if not self._active:
+        if not self.active:
             return
         self._catch_up()
         await ready.wait(None)
@@ -128,7 +130,7 @@ class Coverage:
 
     def take_link(self, data: bytes) -> str:
         """Act on a link of the entropy chain; "" or why it was refused."""
-        if not self._active:
+        if not self.active:
             return ""
         try:
             link = downlinks.parse_entropy(data)
@@ -145,6 +147,7 @@ class Coverage:
         return code
 
     def _begin_slot(self, slot: int, entropy: bytes) -> None:
+        self.slot = slot
         if self._tunes:
             # At once, whatever our clock says: a link comes in its slot, beacons 30 s later.
             self._board.radio_listen(regions.LORA, self.beaconer.channel_of(entropy))
@@ -154,7 +157,7 @@ class Coverage:
         self, opened: "Sign1", serial: int, time_ms: int, body: "tuple[bytes, int, int]"
     ) -> str:
         """Act on the signed end of a day's chain; "" or why it was refused."""
-        if not self._active:
+        if not self.active:
             return ""
         end, first, slots = body
         day, minute = divmod(first, limits.SLOTS_A_DAY)

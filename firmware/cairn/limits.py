@@ -49,6 +49,11 @@ OUTBOX_BYTES_MIN = 65_536
 OUTBOX_BYTES_MAX = 16_777_216
 # What may be stored beyond the configured size by the kinds that are never dropped.
 OUTBOX_RESERVE_BYTES = 16_384
+# Signed messages that wait in RAM for one write. RAM is scarce: half a segment and a message, so
+# that two writes fill a segment, spare the flash five operations in six (docs/decisions/0019).
+STAGED_BYTES_MAX = 2_304
+# Thinned samples lie no further apart than this.
+THINNED_APART_MS_MAX = 2 * HOUR_MS
 
 # A message without its body; the record of a gap in the outbox.
 ENVELOPE_BYTES_MAX = 160
@@ -57,10 +62,17 @@ GAP_RECORD_BYTES_MAX = 16 + ENVELOPE_BYTES_MAX
 
 FRESH_MESSAGES_MAX = 8
 RESEND_WINDOW = 16
+# A long message has 4 kB: neither so many of them nor as many fresh ones fit into the heap.
+USUAL_BYTES = 384
+FRESH_BYTES_MAX = 6_144
 BACKOFF_MS_MIN = 1_000
 LINK_BACKOFF_MS_MAX = 60_000
 TIME_BACKOFF_MS_MAX = 600_000
 RESYNC_MS = 6 * 3_600_000
+# Between two answers of the gateway a crystal drifts by a second; SNTP makes that a third of it.
+SNTP_EVERY_MS = 2 * 3_600_000
+SNTP_BACKOFF_MS_MIN = 64_000
+SNTP_TIMEOUT_MS = 5_000
 HTTP_BYTES_MAX = 4096
 HTTP_TIMEOUT_MS = 20_000
 # Connecting, name resolution and TLS handshake included; an ESP32 takes 2 to 5 s for the last.
@@ -88,6 +100,14 @@ KEEPALIVE_S_MIN = 10
 KEEPALIVE_S_MAX = 65_535
 # Login counters reserved by one flash write.
 LOGIN_BLOCK = 64
+# Sensors of a station, and the integers that describe one (sensors/rack.py).
+SENSORS_MAX = 16
+SENSOR_FIELDS_MIN = 2
+SENSOR_FIELDS_MAX = 8
+# Longest time a signed message waits in RAM for its flash write.
+STORE_EVERY_MS_MAX = HOUR_MS
+# RTC memory of an ESP32 that survives reset and deep sleep has 2,048 bytes.
+RETAINED_BYTES = 2_000
 BROKER_CA_BYTES_MAX = 8192
 BROKER_PASSWORD_BYTES_MAX = 128
 
@@ -117,3 +137,41 @@ WITNESS_ROWS_AN_HOUR_MAX = 960
 BEACON_LATE_MS_MAX = 500
 BEACON_EVERY_MAX = SLOTS_A_DAY
 COVERAGE_RETRY_MS = 60_000
+
+# Staying alive (docs/decisions/0020-staying-alive.md).
+FAULTS_MAX = 16
+FAULT_AGAIN_MS = 60_000
+# Of the hardware, and how often it is fed. A TLS handshake or a name that does not resolve may
+# hold everything up for half a minute.
+WATCHDOG_MS = 120_000
+VIGIL_MS = 10_000
+# Between two samples may lie two intervals and this; a boot that lost its chain waits longer.
+SAMPLE_LATE_MS = 120_000
+# Without a connection for this long: connect anew, switch the radio off and on, restart.
+RECOVER_1_MS = 600_000
+RECOVER_2_MS = 1_800_000
+QUIET_RESTART_MS = 2 * HOUR_MS
+QUIET_RESTART_MS_MAX = DAY_MS
+# A boot that goes on for this long is no crash; after so many crashes in a row comes safe mode.
+HEALTHY_MS = 300_000
+CRASHES_MAX = 5
+SAFE_MS = 1_800_000
+SAFE_DOUBLINGS_MAX = 5
+# After an error that nothing here can mend: enough to read it, not enough to wear out the flash.
+FAILED_PAUSE_MS = 60_000
+# From a reset to ticks 0 of the next boot.
+BOOT_GAP_MS = 10_000
+UNMAPPED_BOOTS_MAX = 8
+
+# A battery station: how long one delivery may keep it awake, and wait for the time in it.
+DUTY_AWAKE_MS_MAX = 120_000
+DUTY_SYNC_MS_MAX = 30_000
+# Without a connection by then there is none: each second awake costs as much as hours of sleep.
+DUTY_CONNECT_MS_MAX = 40_000
+DUTY_LOOK_MS = 250
+# A wake that comes this much early counts as the one that was meant.
+DUTY_EARLY_MS_MAX = 60_000
+DUTY_SLEEP_MS_MIN = 1_000
+# How long a wake that a reset ended may have gone on since its last note: awake, for the time, for
+# a beacon, until the watchdog or the pause after a failure, and until the next ticks 0.
+DUTY_JUMP_MS_MAX = 480_000

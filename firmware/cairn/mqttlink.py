@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .boards.base import Board, Link, Stream
     from .config import Config
+    from .faults import Faults
     from .login import Login
 else:
     Link = object  # boards import cairn, and nothing of cairn imports boards
@@ -34,6 +35,8 @@ _CONNACK_UNAVAILABLE = 3
 _REFUSALS_OF_A_LOGIN = (4, 5)
 _REFUSED = "refused"
 _FAULT_CHARACTERS_MAX = 100
+# Of the others ("broken", "closed", "no puback" ...) nobody but the network can say why.
+_FAULT_WORDS = (_REFUSED, "unreachable", "unavailable", "mqtt")
 
 
 class Connection:
@@ -109,7 +112,13 @@ class MqttLink(Link):
     last_fault: why the last connection ended or could not be made.
     """
 
-    def __init__(self, board: "Board", config: "Config", login: "Login") -> None:
+    def __init__(
+        self,
+        board: "Board",
+        config: "Config",
+        login: "Login",
+        faults: "Faults | None" = None,
+    ) -> None:
         if config.broker_host is None:
             raise OperatorError(
                 "config.broker_host",
@@ -120,6 +129,7 @@ class MqttLink(Link):
         self._board = board
         self._config = config
         self._login = login
+        self._faults = faults
         self._host = config.broker_host
         base = "cairn/1/%s/" % hexlify(config.network_id).decode()
         own = base + login.device_name
@@ -168,6 +178,8 @@ class MqttLink(Link):
             self._state = CONNECTING
             self._lasted_ms = 0
             self.last_fault = await self._serve()
+            if self._faults is not None:
+                self._faults.note(_code_of(self.last_fault), self.last_fault)
             await self._board.sleep(self._pause_ms())
 
     async def _serve(self) -> str:
@@ -323,6 +335,14 @@ class MqttLink(Link):
             connection.send(mqtt.PINGREQ)
         due = connection.pinged + limits.MQTT_PING_ANSWER_MS
         return min(wait_ms, _left(connection, due - now, "no pingresp"))
+
+
+def _code_of(fault: str) -> str:
+    """The stable code of a fault's text, for a human: what the owner can act on apart."""
+    if "TLS:" in fault:
+        return "link.tls"
+    word = fault.split(":", 1)[0]
+    return "link." + (word if word in _FAULT_WORDS else "broken")
 
 
 def _left(connection: Connection, left_ms: int, fault: str) -> int:

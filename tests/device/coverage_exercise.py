@@ -230,6 +230,7 @@ class Gateway:
             antenna=(215, 60),
             region=1,
             beacon_every=4,
+            store_every_ms=0,
         )
         self.values = [sha256(b"last value").digest()]
         for _ in range(SLOTS):

@@ -14,7 +14,7 @@ from hashlib import sha256
 sys.path.insert(0, "/lib")
 
 from cairn import cbor, config, cose, identity, wire
-from cairn.boards import host as host_board
+from cairn.boards import asyncio_base as host_board
 from cairn.boards.base import Link, Stream
 from cairn.boards.host import HostBoard, HostEvent, MemoryFiles
 from cairn.ed25519 import Signer
@@ -64,6 +64,7 @@ class Gateway:
             place_commitment=bytes(32),
             owner=bytes(20),
             time_host="gateway.test",
+            store_every_ms=0,
         )
         self.network_id = self.config.network_id
         self.messages = {}
