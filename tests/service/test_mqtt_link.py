@@ -200,7 +200,7 @@ def test_a_whole_station(broker: Mosquitto, require_component) -> None:
             await station.board.sleep(0)
             assert node.write(0, hello, (1_700_000_000_000, 1, 0))
             (message,) = await asyncio.to_thread(messages)
-        assert message in [data for _, data in node._outbox.messages(0, 9, 9, _nothing, None)]
+        assert message in [data for _, data in node.outbox.messages(0, 9, 9, _nothing, None)]
 
     run_station(use, broker.port)
 

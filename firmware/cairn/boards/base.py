@@ -6,6 +6,10 @@ a board lacks answers None; there are no capability flags. Nothing here is async
 a board is driven by MicroPython's asyncio on the chip and by an event heap in the simulator.
 """
 
+TYPE_CHECKING = False  # there is no typing module on the board
+if TYPE_CHECKING:
+    from ..config import Config  # noqa: TID252 - inside cairn imports are relative
+
 
 class Files:
     """Small durable files by flat name ("chain", "outbox/000012"); the only storage a Node has.
@@ -79,12 +83,21 @@ class Board:
 
     fs: Files
 
+    def storage_bytes(self) -> "int | None":
+        """What the outbox may take at most: what is free and what it takes already. None: unknown
+        or without limit. Asked once a boot.
+        """
+        return None
+
     def now_ms(self) -> "int | None":
         """UTC in ms since 1970 as a battery-backed or sleep-surviving clock tells it, or None.
 
         Asked once a boot; believed only if a stored message has an earlier UTC time.
         """
         raise NotImplementedError
+
+    def set_clock(self, utc_ms: int) -> None:
+        """UTC was learnt from a source that counts: set the clock behind now_ms(), if any."""
 
     def ticks(self) -> int:
         """Milliseconds since this boot; never goes back and never wraps."""
@@ -114,6 +127,11 @@ class Board:
         """64 bytes, Ed25519 over message by this board's key."""
         raise NotImplementedError
 
+    def equip(self, config: "Config") -> None:
+        """Make the sensors that config.sensors names. Called once a boot before the first
+        sample(), and not at all in safe mode. OperatorError: it names what there is not.
+        """
+
     async def sample(self) -> "list[tuple[int, int, int, int | None, int]]":
         """One sample of every sensor: (quantity, channel, exponent, value or None, fault code).
 
@@ -129,6 +147,21 @@ class Board:
         check; the check may also fail at the first read or write. Small writes leave at once.
         """
         raise NotImplementedError
+
+    async def datagram(
+        self,
+        host: str,  # noqa: ARG002 - for boards that have datagrams
+        port: int,  # noqa: ARG002
+        data: bytes,  # noqa: ARG002
+        timeout_ms: int,  # noqa: ARG002
+    ) -> bytes:
+        """Send one UDP datagram; the first that comes back from that address and port within
+        timeout_ms. OSError: none came, or the host is unknown.
+        """
+        raise OSError("no datagrams")
+
+    async def recover(self, stage: int) -> None:
+        """Try to get the network back. 1: disconnect and connect again; 2: radio off and on."""
 
     def radios(self) -> "tuple[int, ...]":
         """Radios that can send and receive beacons, ascending: 0 LoRa, 1 ESP-NOW, 2 BLE (spec/
@@ -174,8 +207,33 @@ class Board:
         """Reboot; does not return on hardware."""
         raise NotImplementedError
 
+    def deep_sleep(self, duration_ms: int) -> None:  # noqa: ARG002 - this one does not sleep
+        """Switch off for duration_ms, then boot anew with reset cause 5; does not return on
+        hardware. A board that cannot sleep restarts at once.
+        """
+        self.restart("sleep")
+
+    def retained(self) -> "bytes | None":
+        """What retain() kept before a reset or a deep sleep; a power cut clears it. None: nothing
+        is kept, or the board has no such memory.
+        """
+        return None
+
+    def retain(self, data: bytes) -> bool:  # noqa: ARG002 - no memory
+        """Keep at most limits.RETAINED_BYTES over reset and deep sleep; b"" clears. False: no such
+        memory, or too long, and what was kept stays.
+        """
+        return False
+
+    def report(self, code: str, detail: str) -> None:
+        """One line for a human, on the serial console: a stable fault code and what was seen."""
+
     def info(self) -> "tuple[int, int, int | None, int | None]":
-        """(free heap bytes, reset cause, battery mV or None, Wi-Fi RSSI dBm or None)."""
+        """(free heap bytes, reset cause, battery mV or None, Wi-Fi RSSI dBm or None).
+
+        Reset causes: 0 unknown, 1 power on, 2 watchdog, 3 brown-out, 4 software, 5 wake from deep
+        sleep.
+        """
         raise NotImplementedError
 
 

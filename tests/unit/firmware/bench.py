@@ -49,6 +49,7 @@ def make_config(**changes: Any) -> Config:
         "owner": bytes(range(20)),
         "time_host": "gateway.test",
         "outbox_bytes_max": 65_536,
+        "store_every_ms": 0,
     }
     values.update(changes)
     return Config(**values)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cairn.boards.base import Board, Files, Link, Stream
+from cairn.limits import RETAINED_BYTES
 
 from gateway.core.verify import signature_valid
 
@@ -241,7 +242,50 @@ async def radios_answer_and_absent_ones_say_none(board: Board) -> None:
         assert await board.radio_receive() is None
 
 
+async def memory_keeps_what_it_got(board: Board) -> None:
+    before = board.retained()
+    assert before is None or isinstance(before, bytes)
+    if not board.retain(b"\x00one"):
+        # No such memory: then there never is.
+        assert before is None
+        assert not board.retain(b"")
+        assert board.retained() is None
+        return
+    assert board.retained() == b"\x00one"
+    longest = bytes(range(250)) * 8
+    assert len(longest) == RETAINED_BYTES
+    assert board.retain(longest)
+    assert not board.retain(longest + b"x")
+    assert board.retained() == longest
+    assert board.retain(b"")
+    assert board.retained() is None
+
+
+async def datagram_that_nobody_answers_is_an_os_error(board: Board) -> None:
+    before = board.ticks()
+    try:
+        # TEST-NET-1 (RFC 5737): nobody has this address.
+        await board.datagram("192.0.2.1", 123, bytes(48), 50)
+    except OSError:
+        assert board.ticks() - before < 2_000
+        return
+    raise AssertionError("an answer out of nowhere")
+
+
+async def calls_that_need_no_hardware_return(board: Board) -> None:
+    assert await board.recover(1) is None
+    assert await board.recover(2) is None
+    assert board.report("fault.code", "detail") is None
+    assert board.set_clock(1_700_000_000_000) is None
+    held = board.now_ms()
+    # A board that keeps time keeps this one, to the second that its clock may count in.
+    assert held is None or abs(held - 1_700_000_000_000) <= 1_000 or held > 1_704_067_200_000
+
+
 BOARDS = [
+    memory_keeps_what_it_got,
+    datagram_that_nobody_answers_is_an_os_error,
+    calls_that_need_no_hardware_return,
     ticks_never_go_back,
     sleep_lasts,
     sleep_zero_lets_others_run,

@@ -45,6 +45,32 @@ def test_sntp_comes_second_and_moves_five_seconds_at_most() -> None:
     assert clock.now() == (1_699_999_995_000, wire.SOURCE_SNTP, 7)
 
 
+def test_small_steps_of_sntp_do_not_add_up() -> None:
+    clock, ticks = make()
+    clock.set_gateway(1_700_000_000_000, 0, 10)
+    taken = 0
+    for step in range(1, 40):
+        ticks.now += 3_600_000
+        true = 1_700_000_000_000 + ticks.now
+        taken += clock.set_sntp(true + 500 * step, ticks.now, 10) is not None
+    # 500 ms of each hour is more than the crystal's 180 ms.
+    assert 10 <= taken <= 16
+    assert clock.now()[0] - 1_700_000_000_000 - ticks.now <= 5_000 + taken * 180
+    # Had it been the crystal, the clock would have followed for ever.
+    clock.set_gateway(1_700_000_000_000 + ticks.now, ticks.now, 10)
+    for step in range(1, 400):
+        ticks.now += 3_600_000
+        true = 1_700_000_000_000 + ticks.now
+        assert clock.set_sntp(true + 170 * step, ticks.now, 10) is not None
+
+
+def test_sntp_never_touches_a_driven_clock() -> None:
+    clock, ticks = make(simulated=True)
+    assert clock.tick(28_000_000)
+    assert clock.set_sntp(28_000_000 * 60_000 + 5, ticks.now, 1) is None
+    assert clock.source == wire.SOURCE_TICK
+
+
 def test_held_time_needs_a_witness_before_it() -> None:
     clock, _ = make()
     assert not clock.set_held(1_000, 2_000, 10)

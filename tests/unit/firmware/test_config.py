@@ -36,6 +36,11 @@ def test_genesis_gives_network_and_root() -> None:
             "broker_password": "secret",
             "keepalive_s": 65_535,
         },
+        {
+            "sntp_host": "pool.ntp.test",
+            "sensors": [[1, 0, 0, 118], (2, 1, 16)],
+            "store_every_ms": 3_600_000,
+        },
     ],
 )
 def test_config_survives_storage(changes) -> None:
@@ -95,6 +100,16 @@ def test_config_survives_storage(changes) -> None:
         ({"broker_host": "b", "broker_password": "x" * 129}, "broker_password"),
         ({"keepalive_s": 9}, "keepalive_s"),
         ({"keepalive_s": 65_536}, "keepalive_s"),
+        ({"sntp_host": ""}, "sntp_host"),
+        ({"store_every_ms": -1}, "store_every_ms"),
+        ({"store_every_ms": 3_600_001}, "store_every_ms"),
+        ({"sensors": [[1, 0]] * 16}, None),
+        ({"sensors": [[1, 0]] * 17}, "sensors"),
+        ({"sensors": [[1]]}, "sensors"),
+        ({"sensors": [[1] * 9]}, "sensors"),
+        ({"sensors": [[1, -1]]}, None),
+        ({"sensors": [[1 << 53, 0]]}, "sensors"),
+        ({"sensors": [[1, -(1 << 53)]]}, "sensors"),
     ],
 )
 def test_every_limit_has_a_code(changes, code) -> None:
@@ -126,11 +141,30 @@ def test_damaged_config_is_an_operator_error(place: int, byte: int, length: int)
 def test_config_of_other_shape_is_an_operator_error(fields) -> None:
     small = [field for field in fields if not isinstance(field, int) or abs(field) < 2**60]
     with pytest.raises(OperatorError):
-        config.decode(cbor.encode([3, *small]))
+        config.decode(cbor.encode([4, *small]))
 
 
 def test_another_version_of_the_file_is_refused() -> None:
     fields = cbor.decode(make_config().encode())
-    for other in ([2, *fields[1:]], [4, *fields[1:]], [3, *fields[1:20]]):
+    for other in ([3, *fields[1:]], [5, *fields[1:]], [4, *fields[1:20]]):
         with pytest.raises(OperatorError, match=r"config\.damaged"):
             config.decode(cbor.encode(other))
+
+
+class FullFiles(MemoryFiles):
+    full = False
+
+    def write(self, name: str, data: bytes) -> None:
+        if self.full:
+            raise OSError(28)
+        super().write(name, data)
+
+
+@pytest.mark.parametrize("name", [config.FILE, config.SPARE])
+def test_a_full_flash_keeps_no_station_with_one_copy_from_starting(name: str) -> None:
+    files = FullFiles()
+    wanted = make_config()
+    config.store(files, wanted)
+    files.remove(name)
+    files.full = True
+    assert config.load(files).encode() == wanted.encode()

@@ -1,5 +1,4 @@
 import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,11 +191,3 @@ def test_a_node_signs_on_a_real_clock() -> None:
         await asyncio.sleep(0)
 
     asyncio.run(run())
-
-
-def test_package_lists_every_module(repo_root: Path) -> None:
-    firmware = repo_root / "firmware"
-    listed = json.loads((firmware / "package.json").read_text())["urls"]
-    modules = sorted(str(path.relative_to(firmware)) for path in firmware.glob("cairn/**/*.py"))
-    assert sorted(target for target, _ in listed) == modules
-    assert [target for target, _ in listed] == [source for _, source in listed]

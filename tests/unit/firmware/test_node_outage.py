@@ -26,7 +26,7 @@ def test_a_month_without_gateway(changes: dict[str, Any]) -> None:
     for _ in range(MONTH_DAYS):
         bench.run(DAY_MS)
         seqs.append(made._chain.highest)
-        outbox, sender = made._outbox, made._sender
+        outbox, sender = made.outbox, made._sender
         assert outbox.size <= bytes_max + limits.OUTBOX_RESERVE_BYTES
         assert outbox.size == sum(len(bench.files.read(n) or b"") for n in stored_names(bench))
         assert len(outbox._segments) <= 2 * bytes_max // limits.SEGMENT_BYTES
@@ -65,7 +65,7 @@ def test_what_frees_less_than_its_gap_takes_stays() -> None:
         assert made.write(wire.CLOCK, [number], now)
     record = segment.HEADER_BYTES + len(bench.stored()[made._chain.highest])
     assert record < limits.GAP_RECORD_BYTES_MAX
-    assert made._outbox.plan_drop(lambda _first, _last: False) is None
+    assert made.outbox.plan_drop(lambda _first, _last: False) is None
 
 
 def test_hello_waits_for_room_and_is_not_forgotten() -> None:

@@ -91,7 +91,7 @@ def test_a_batch_is_split_when_the_clock_moves_its_samples_over_midnight() -> No
     bench.run(HOUR_MS)
     # From now on the gateway says that midnight is half an hour away, not three hours.
     bench.gateway.epoch_ms += 150 * MINUTE_MS
-    bench.node._time_wanted.set()
+    bench.node._timekeeper.wanted.set()
     bench.run(6 * HOUR_MS)
     assert bench.gateway.complete()
     days = set()

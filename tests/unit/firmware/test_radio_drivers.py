@@ -73,13 +73,15 @@ def test_espnow_sends_to_all_and_reports_what_comes() -> None:
     async def test(board: HostBoard) -> None:
         espnow, powers = FakeEspNow(), []
         frames = FrameQueue(HostEvent)
-        parts = {"board": board, "espnow": espnow, "frames": frames}
+        parts = {"board": board, "espnow": espnow, "frames": frames, "full_dbm": 20}
         radio = EspNowRadio(**parts, age_ms=lambda stamp: stamp - 4_990, set_power=powers.append)
         # Made anew after a soft reset the peer is there already.
         EspNowRadio(**parts, age_ms=lambda _: 0, set_power=powers.append)
         assert radio.send(1_750, FRAME)
         assert espnow.sent == [(BROADCAST, FRAME, False)]
         assert powers == [17]
+        await board.sleep(110)
+        assert powers == [17, 20], "Wi-Fi has its power again"
         espnow.full = True
         assert not radio.send(1_800, FRAME)
         board.spawn(radio.run())
