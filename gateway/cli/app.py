@@ -17,6 +17,7 @@ from gateway.cli import (
     epoch,
     explain,
     export,
+    firmware,
     fleet,
     gateway,
     network,
@@ -82,6 +83,7 @@ def main(config: Path | None) -> None:
 for _verb in (
     demo.demo,
     fleet.fleet,
+    firmware.firmware,
     epoch.epoch,
     export.export,
     audit.audit,

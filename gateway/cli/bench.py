@@ -24,7 +24,7 @@ def bench() -> None:
 )
 @json_option
 def sign(rounds: int, as_json: bool) -> None:
-    """Time the board's signer against a naive big-integer one."""
+    """Count a signature's instructions as ESP32 machine code, and time it against a naive one."""
     from gateway.cli.bench_sign import measure_sign
 
     _report(measure_sign(rounds), as_json)
@@ -141,6 +141,30 @@ def coverage(
         emit_json(result)
         return
     print_coverage(result)
+
+
+@bench.command()
+@click.option(
+    "--node-modules",
+    type=PATH,
+    help="Where the interpreter is installed. Default: tests/device/node_modules.",
+)
+@click.option(
+    "--minutes",
+    type=click.IntRange(1),
+    default=130,
+    show_default=True,
+    help="How long the station works, from 23:30 on.",
+)
+@click.option("--plain", is_flag=True, help="Measure the program as written, not as in images.")
+@json_option
+def heap(node_modules: Path | None, minutes: int, plain: bool, as_json: bool) -> None:
+    """Count what a station at work takes of a board's heap, on MicroPython."""
+    from gateway.cli.bench_heap import measure_heap
+
+    with progress("minutes") as told:
+        result = measure_heap(node_modules, minutes, told, minified=not plain)
+    _report(result, as_json)
 
 
 def _report(result: dict[str, Any], as_json: bool) -> None:

@@ -13,6 +13,7 @@ class Code(StrEnum):
     API_REFUSED = "api_refused"
     API_UNREACHABLE = "api_unreachable"
     BENCH_IMPOSSIBLE = "bench_impossible"
+    BOARDS_FAILED = "boards_failed"
     CLOCK_NOT_DRIVABLE = "clock_not_drivable"
     CONFIG_INVALID = "config_invalid"
     CONFIG_UNKNOWN = "config_unknown"
@@ -24,12 +25,17 @@ class Code(StrEnum):
     EVENT_REFUSED = "event_refused"
     FILE_UNREADABLE = "file_unreadable"
     FILE_UNWRITABLE = "file_unwritable"
+    FIRMWARE_MISSING = "firmware_missing"
+    FIRMWARE_REFUSED = "firmware_refused"
     FLEET_HALTED = "fleet_halted"
     FLEET_UNFIT = "fleet_unfit"
     GATEWAY_ABSENT = "gateway_absent"
     GATEWAY_ENDED = "gateway_ended"
     GATEWAY_RUNNING = "gateway_running"
+    IMAGE_DAMAGED = "image_damaged"
+    IMAGE_TOO_LARGE = "image_too_large"
     INGEST_STOPPED = "ingest_stopped"
+    INTERPRETER_MISSING = "interpreter_missing"
     KEYS_DAMAGED = "keys_damaged"
     KEYS_EXIST = "keys_exist"
     KEYS_MISSING = "keys_missing"
@@ -50,6 +56,7 @@ class Code(StrEnum):
     STORE_OTHER_NETWORK = "store_other_network"
     STORE_UNWRITABLE = "store_unwritable"
     TLS_UNUSABLE = "tls_unusable"
+    TOOLS_MISSING = "tools_missing"
 
 
 class OperatorFault(Exception):  # noqa: N818 - a fault of the surroundings, not an error of ours

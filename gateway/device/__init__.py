@@ -1,0 +1,1 @@
+"""What goes onto a board: its program, compiled and packed."""

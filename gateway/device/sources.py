@@ -1,0 +1,57 @@
+"""Finds the board's program: the package `cairn` and main.py, in a checkout or a wheel.
+
+It knows which modules a board needs, not what is in them.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.shell.errors import Code, OperatorFault
+
+# gateway/device/ -> gateway/ -> the checkout, or site-packages.
+_ROOT = Path(__file__).parents[2]
+_SHIPPED = _ROOT / "cairn"
+_CHECKOUT = _ROOT / "firmware" / "cairn"
+_SHIPPED_MAIN = Path(__file__).parent / "board_main.py"
+
+# Boards that run where there is a whole Python: never in flash.
+_HOST_ONLY = {"cairn/boards/host.py"}
+# Machine code; a bytecode image has its plain counterparts alone.
+NATIVE_SUFFIX = "_viper.py"
+
+
+def firmware_sources(source: Path | None = None) -> dict[str, str]:
+    """Texts by name ("cairn/node.py", "main.py").
+
+    source: a folder with cairn/ and main.py; None: the program that this gateway came with.
+    """
+    package, main = _places(source)
+    texts = {
+        f"cairn/{path.relative_to(package).as_posix()}": path.read_text("utf-8")
+        for path in sorted(package.rglob("*.py"))
+    }
+    if not texts or not main.is_file():
+        raise OperatorFault(
+            "The firmware's sources are not there.",
+            f"{package} and {main} hold the board's program, and something of it is missing.",
+            "Install the gateway again, or name a folder with cairn/ and main.py.",
+            Code.FIRMWARE_MISSING,
+        )
+    texts["main.py"] = main.read_text("utf-8")
+    return {name: text for name, text in texts.items() if name not in _HOST_ONLY}
+
+
+def for_architecture(texts: Mapping[str, str], *, native: bool) -> dict[str, str]:
+    """The modules that an architecture can run."""
+    return {
+        name: text for name, text in texts.items() if native or not name.endswith(NATIVE_SUFFIX)
+    }
+
+
+def _places(source: Path | None) -> tuple[Path, Path]:
+    if source is not None:
+        return source / "cairn", source / "main.py"
+    # A checkout first: its gateway may stand beside an older installed package.
+    if _CHECKOUT.is_dir():
+        return _CHECKOUT, _ROOT / "firmware" / "main.py"
+    return _SHIPPED, _SHIPPED_MAIN
