@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from simulator.control import Address
 from simulator.epochs import EpochSummary
@@ -22,6 +22,18 @@ class Target:
 
     url: str
     address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class SentReadings:
+    """A readings message that was admitted: its time, and its body as the protocol has it. timed:
+    the board knew UTC; else time_ms is that of its boot.
+    """
+
+    device: bytes
+    time_ms: int
+    timed: bool
+    body: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,9 @@ class Counterpart(Protocol):
 
     def stored(self) -> Iterable[Stored]:
         """What was admitted since the run began."""
+
+    def readings(self) -> Iterable[SentReadings]:
+        """Of what was admitted since the run began, the readings."""
 
     def refusals(self) -> Refusals: ...
 

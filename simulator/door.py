@@ -32,6 +32,7 @@ from gateway.shell.service import Gateway
 from gateway.shell.spec_files import read_spec
 from gateway.shell.store.base import Store, StoredEpoch
 from gateway.shell.store.sqlite import SqliteStore
+from simulator.counterpart import SentReadings
 from simulator.epochs import EpochSummary
 from simulator.ledger import Stored, payload_of
 from simulator.mortal import Crashed, MortalStore
@@ -269,6 +270,16 @@ def stored_entries(store: Store, first: int = 0) -> Iterator[Stored]:
         body = payload[7]
         covers = (body[0], body[1], body[3]) if payload[1] == Kind.GAP else None
         yield Stored(logged.entry.message_id, kid, payload[1], payload[3], covers)
+
+
+def sent_readings(store: Store, first: int = 0) -> Iterator[SentReadings]:
+    """The readings messages of the admission log from a position on."""
+    for logged in store.iterate(first):
+        protected, _, signed, _ = cbor2.loads(logged.data).value
+        payload = payload_of(signed)
+        if payload[1] == Kind.READINGS:
+            device, timed = cbor2.loads(protected)[4], payload[6][0] != 0
+            yield SentReadings(device, payload[5], timed, payload[7])
 
 
 def closed_epochs(store: Store) -> tuple[EpochSummary, ...]:

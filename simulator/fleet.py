@@ -11,6 +11,7 @@ import shlex
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from simulator.adversary import ATTACKS, Draft, TooManyLiars, choose, enlist
 from simulator.board import key_seed
@@ -18,7 +19,7 @@ from simulator.counterpart import Counterpart, Hooks, Target
 from simulator.door import load_quantities
 from simulator.epochs import EpochSummary
 from simulator.in_process import InProcessRun
-from simulator.ledger import Failure
+from simulator.ledger import Counts, Failure
 from simulator.medium import ESPNOW_RADIO, LORA_RADIO, Antenna
 from simulator.mqtt_run import MqttRun
 from simulator.places import Place, TownTooSmall, lay_out, scoring_cell
@@ -26,15 +27,14 @@ from simulator.radio import PRESETS
 from simulator.run import (
     Course,
     Progress,
-    Run,
     RunOptions,
     StationPlan,
     place_commitment,
 )
-from simulator.scenario import Scenario, ScenarioInvalid
+from simulator.scenario import BoardOptions, Scenario, ScenarioInvalid
 from simulator.seeds import derive, happens, stream
 from simulator.sensors import NOISE_SD, Quantity, Sample, WeatherStation
-from simulator.tally import Transport
+from simulator.tally import Boards, Tally, Transport
 from simulator.weather import Weather
 from simulator.world import Event, World
 
@@ -60,7 +60,7 @@ class FleetReport:
     signatures_cut: made in the moment of a power cut, never stored, never sent. rejected: arrivals
     refused for good; deferred: arrivals before their hello was known. failures: broken promises,
     empty if all is well. replay: the command that repeats the run. transport: only over MQTT.
-    liars: who lied on purpose.
+    boards: only on MicroPython. liars: who lied on purpose.
     """
 
     scenario: str
@@ -82,7 +82,25 @@ class FleetReport:
     digest: str
     replay: str
     transport: Transport | None = None
+    boards: Boards | None = None
     liars: tuple[Liar, ...] = ()
+
+
+class Finished(Protocol):
+    """A run that is over, whatever its boards were."""
+
+    course: Course
+    plans: list[StationPlan]
+    counts: Counts
+    failures: list[Failure]
+    resends: int
+    board_restarts: int
+
+    def device(self, index: int) -> bytes: ...
+
+    def tally(self) -> Tally: ...
+
+    def close(self) -> None: ...
 
 
 def run_fleet(
@@ -94,6 +112,7 @@ def run_fleet(
     ScenarioInvalid if its stations do not fit into its town; nothing is written then. TaskFailed
     is a bug in the code under test, named by seed and time.
     """
+    check_common(scenario)
     options = RunOptions(
         seed=seed,
         data_dir=data_dir,
@@ -129,6 +148,7 @@ def run_fleet_over_mqtt(
         surroundings=scenario.radio.surroundings,
     )
     _check_direct(scenario)
+    check_common(scenario)
     plans = plan_stations(scenario, seed)
     replay = f"{replay_command(scenario, seed)} --broker {shlex.quote(home[0].url)}"
     return execute_over_mqtt(MqttRun(course, plans, home, hooks, progress), scenario.name, replay)
@@ -141,6 +161,15 @@ def _check_direct(scenario: Scenario) -> None:
                 f"{scenario.source or scenario.name}: 'liars.{name}' runs in one process only: a "
                 "broker lets one of two sessions with one name in; leave out --broker"
             )
+
+
+def check_common(scenario: Scenario) -> None:
+    """ScenarioInvalid if it asks for what only boards on MicroPython can do."""
+    if scenario.minutes or scenario.boards != BoardOptions():
+        raise ScenarioInvalid(
+            f"{scenario.source or scenario.name}: 'minutes' and 'boards' are for real "
+            "interpreters: add --runtime micropython, or leave them out"
+        )
 
 
 def execute_over_mqtt(run: MqttRun, name: str, replay: str) -> FleetReport:
@@ -158,7 +187,7 @@ def replay_command(scenario: Scenario, seed: int) -> str:
     return f"cairn fleet run --scenario {shlex.quote(source)} --seed {seed}"
 
 
-def report_of(run: Run, name: str, replay: str) -> FleetReport:
+def report_of(run: Finished, name: str, replay: str) -> FleetReport:
     """Sum up a finished run and let go of its gateway."""
     tally, counts = run.tally(), run.counts
     failures = [*run.failures, *_not_conserved(tally.epochs, tally.carry_before)]
@@ -194,6 +223,7 @@ def report_of(run: Run, name: str, replay: str) -> FleetReport:
         digest=_digest(tally.epochs, numbers),
         replay=replay,
         transport=tally.transport,
+        boards=tally.boards,
         liars=tuple(
             Liar(run.device(index).hex(), plan.name, plan.attack, plan.tries)
             for index, plan in enumerate(run.plans)
@@ -345,6 +375,10 @@ class _WeatherSampler:
         self._station = station
         self._start_ms, self._end_ms = span_ms
         self._world = world
+
+    @property
+    def stuck(self) -> bool:
+        return self._station.stuck
 
     async def sample(self) -> list[Sample]:
         if self._world.now_ms >= self._end_ms:

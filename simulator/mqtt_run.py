@@ -19,10 +19,10 @@ from cairn.login import Login
 from cairn.mqttlink import MqttLink
 
 from simulator.board import device_name
-from simulator.control import Control
 from simulator.counterpart import Counterpart, FleetHalted, Hooks, Target
 from simulator.ledger import Failure, Stored
 from simulator.mqtt_link import CarriedLink, LinkBoard, Way
+from simulator.operator_login import OperatorLogin
 from simulator.run import (
     MINUTE_MS,
     Course,
@@ -71,10 +71,9 @@ class MqttRun(Run):
         self._wire = Wire(self.world)
         self._watch = Watch()
         self._ways: dict[int, Way] = {}
-        self._derived = False
         self._slot = course.begin_ms // SLOT_MS
-        topic = f"cairn/1/{counterpart.network_id.hex()}/control/tick"
-        self._control = Control(self._wire, target.address, topic, self._operator_login)
+        self._login = OperatorLogin(self._wire, target, counterpart)
+        self._control = self._login.control
         self._published_before = 0
         self._connections = self._boots = 0
         self._damaged = 0
@@ -122,7 +121,7 @@ class MqttRun(Run):
             broker_host=address.host,
             broker_port=address.port,
             broker_ca=address.authority,
-            broker_password=self._counterpart.password_of(device) if self._derived else None,
+            broker_password=self._login.password_of(device),
             keepalive_s=KEEPALIVE_S,
         )
 
@@ -233,7 +232,7 @@ class MqttRun(Run):
                 f"{error}.",
                 "Raise the limit (`ulimit -n`), or run fewer stations.",
             ) from error
-        self._log_in()
+        self._login.log_in(LOGIN_S)
         self._begin_slot(self._slot)
         known = self._counterpart.anchored()
         wanted = [
@@ -243,32 +242,6 @@ class MqttRun(Run):
         ]
         if wanted:
             self._hooks.anchor(wanted)
-
-    def _operator_login(self) -> tuple[str, str]:
-        if self._derived:
-            return "operator", self._counterpart.password_of("operator") or ""
-        return self._counterpart.operator_login()
-
-    def _log_in(self) -> None:
-        """Connect as operator: at our endpoint by a signed login, at other brokers by password."""
-        control = self._control
-        control.start()
-        deadline_s = time.monotonic() + LOGIN_S
-        while not control.up:
-            self._wire.pump(PUMP_S)
-            if control.refused is not None:
-                if self._derived or self._counterpart.password_of("operator") is None:
-                    break
-                self._derived, control.refused = True, None
-            if time.monotonic() > deadline_s:
-                break
-        if not control.up:
-            raise FleetHalted(
-                f"The operator cannot connect to {self.target.url}.",
-                f"{control.failure or 'It does not answer'}.",
-                "Start the gateway (`cairn gateway run`), and give --broker and --network of one "
-                "network.",
-            )
 
     def _run_to(self, until_ms: int) -> None:
         while self.world.now_ms < until_ms - 1:

@@ -69,9 +69,20 @@ class RadioOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class BoardOptions:
+    """What only boards on real MicroPython have. power_cuts: how often each one loses its power
+    inside a change of its flash. store_every_s: how long a signed message may wait for its write.
+    """
+
+    power_cuts: int = field(default=0, metadata={"range": (0, 20)})
+    store_every_s: int = field(default=60, metadata={"range": (0, 3_600)})
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
-    """One run: `days` whole UTC days from the beginning of `start`. lead_minutes: how much earlier
-    boards with radios are switched on, so that they have committed themselves by then.
+    """One run: `days` whole UTC days from the beginning of `start`; minutes, if not 0: of the last
+    day only so many. lead_minutes: how much earlier boards with radios are switched on, so that
+    they have committed themselves by then.
     """
 
     name: str
@@ -79,6 +90,7 @@ class Scenario:
     start: dt.date
     fleet: FleetOptions
     days: int = field(default=1, metadata={"range": (1, 366)})
+    minutes: int = field(default=0, metadata={"range": (0, 1_440)})
     lead_minutes: int = field(default=120, metadata={"range": (0, 1_440)})
     town: Town = field(default_factory=Town)
     weather: WeatherOptions = field(default_factory=WeatherOptions)
@@ -86,6 +98,7 @@ class Scenario:
     faults: Faults = field(default_factory=Faults)
     radio: RadioOptions = field(default_factory=RadioOptions)
     liars: Liars = field(default_factory=Liars)
+    boards: BoardOptions = field(default_factory=BoardOptions)
     # No key: the name or path by which it was loaded, so that a run can say how to repeat it.
     source: str = field(default="", metadata={"key": False})
 
@@ -104,7 +117,8 @@ class Scenario:
 
     @property
     def end_ms(self) -> int:
-        return self.start_ms + self.days * DAY_MS
+        whole = self.days - 1 if self.minutes else self.days
+        return self.start_ms + whole * DAY_MS + self.minutes * MINUTE_MS
 
 
 def load_scenario(name_or_path: str) -> Scenario:

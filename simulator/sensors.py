@@ -105,6 +105,11 @@ class WeatherStation:
         elif error_class == "stuck":
             self._stuck_from_ms = start_ms + generator.randrange(DAY_MS // 8)
 
+    @property
+    def stuck(self) -> bool:
+        """Whether it shows the same for ever by now."""
+        return bool(self._stuck)
+
     def read(self, weather: Weather, index: int, time_ms: int) -> list[Sample]:
         """One sample of every sensor of station `index` of the field."""
         truth = weather.at(time_ms)

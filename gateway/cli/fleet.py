@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Verb = Callable[..., Any]
 
 FAILURES_SHOWN = 20
+MICROPYTHON = "micropython"
 
 _fleet_data = click.option(
     "--data",
@@ -70,6 +71,19 @@ def fleet() -> None:
 @fleet.command()
 @click.option("--scenario", default="demo", show_default=True, help="A name, or a TOML file.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--runtime",
+    type=click.Choice(("cpython", "micropython")),
+    default="cpython",
+    show_default=True,
+    help="What the stations' program runs on. micropython: each on an interpreter of its own, "
+    "with the program of a board's image; needs --broker and Node.js.",
+)
+@click.option(
+    "--node-modules",
+    type=PATH,
+    help="Folder in which npm put MicroPython. Default: that of the checkout's tests.",
+)
 @_in_process
 @_over_mqtt
 @_fleet_data
@@ -81,6 +95,8 @@ def run(
     *,
     scenario: str,
     seed: int,
+    runtime: str,
+    node_modules: Path | None,
     in_process: bool,
     data_dir: Path,
     as_json: bool,
@@ -92,9 +108,20 @@ def run(
     from gateway.cli.fleet_run import simulate, simulate_over_mqtt
 
     connection = _connection(in_process, **over_mqtt)
+    if node_modules is not None and runtime != MICROPYTHON:
+        raise click.UsageError("--node-modules is for --runtime micropython.")
+    if connection is None and runtime == MICROPYTHON:
+        raise click.UsageError("--runtime micropython needs --broker: boards have real sockets.")
     with progress(f"scenario {scenario}") as show:
         if connection is None:
             report = simulate(scenario, seed, data_dir, show)
+        elif runtime == MICROPYTHON:
+            from gateway.cli.fleet_boards import simulate_on_boards
+
+            broker, data_dir, record = connection
+            report = simulate_on_boards(
+                scenario, seed, broker, show, node_modules=node_modules, record=record
+            )
         else:
             broker, data_dir, record = connection
             report = simulate_over_mqtt(scenario, seed, broker, data_dir, show, record=record)
@@ -228,6 +255,8 @@ def report_json(report: "FleetReport") -> dict[str, Any]:
     facts = {**numbers, "epochs": epochs, "liars": liars, "failures": failures}
     if report.transport is not None:
         facts["transport"] = asdict(report.transport)
+    if report.boards is not None:
+        facts["boards"] = asdict(report.boards)
     return facts
 
 
@@ -247,9 +276,10 @@ def _print(facts: dict[str, Any], data_dir: Path) -> None:
         right=["pool", "paid", "carry"],
     )
     click.echo()
-    shown = {**facts, **facts.get("transport", {})}
+    shown = {**facts, **facts.get("transport", {}), **facts.get("boards", {})}
     plain = [(n, str(value)) for n, value in shown.items() if not isinstance(value, list | dict)]
-    print_facts([*plain, ("data", str(data_dir))])
+    said = [(f"reported {code}", str(n)) for code, n in shown.get("reports", {}).items()]
+    print_facts([*plain, *said, ("data", str(data_dir))])
     if facts["liars"]:
         click.echo()
         names = ("device", "name", "attack", "tries")

@@ -21,8 +21,8 @@ from gateway.shell.mosquitto import SECRET, broker_password, broker_secret
 from gateway.shell.network import DATABASE, NetworkKeys, load_keys
 from gateway.shell.opening import open_statements, read_events
 from gateway.shell.store.sqlite import SqliteStore
-from simulator.counterpart import Refusals
-from simulator.door import DEFERRED, HELD, closed_epochs, stored_entries
+from simulator.counterpart import Refusals, SentReadings
+from simulator.door import DEFERRED, HELD, closed_epochs, sent_readings, stored_entries
 from simulator.epochs import EpochSummary
 from simulator.ledger import Stored
 
@@ -53,6 +53,14 @@ class FleetNetwork:
     @property
     def network_id(self) -> bytes:
         return self.keys.network_id
+
+    @property
+    def beacon_every(self) -> int:
+        """One slot in how many has a beacon, by the rules of the epoch that closes next."""
+        with self._store() as store:
+            number = next_epoch(store, self.keys)
+            events = read_events(store, self.network_id, self._statements)
+        return rules_for(self.keys, events, number).rules.coverage.beacon_every_slots
 
     def senders(self) -> frozenset[str]:
         """Names of the devices of which the store holds a message."""
@@ -98,6 +106,10 @@ class FleetNetwork:
     def stored(self) -> Iterator[Stored]:
         with self._store() as store:
             yield from stored_entries(store, self._first)
+
+    def readings(self) -> Iterator[SentReadings]:
+        with self._store() as store:
+            yield from sent_readings(store, self._first)
 
     def refusals(self) -> Refusals:
         with self._store() as store:

@@ -18,7 +18,13 @@ from gateway.shell.lock import Addresses, is_held, running
 from gateway.shell.settings import Loaded, load
 from simulator.control import Address
 from simulator.counterpart import FleetHalted, Hooks, Target
-from simulator.fleet import FleetReport, plan_stations, run_fleet, run_fleet_over_mqtt
+from simulator.fleet import (
+    FleetReport,
+    check_common,
+    plan_stations,
+    run_fleet,
+    run_fleet_over_mqtt,
+)
 from simulator.record import Record
 from simulator.recorded import CsvInvalid
 from simulator.replay import Replay, plan_replay, run_replay, run_replay_over_mqtt
@@ -56,9 +62,11 @@ class Calls:
 
 def simulate(name: str, seed: int, folder: Path, show: Progress) -> FleetReport:
     """Run a scenario in a fresh data directory."""
-    scenario = _load(name)
+    scenario = load_named(name)
+    with halts():
+        check_common(scenario)
     prepare_folder(folder)
-    return run_fleet(scenario, seed, folder, _shown(show, scenario.days * DAY_MS))
+    return run_fleet(scenario, seed, folder, scaled(show, scenario.days * DAY_MS))
 
 
 def replay_csv(path: Path, folder: Path, show: Progress) -> FleetReport:
@@ -86,13 +94,13 @@ def simulate_over_mqtt(
     on_gateway_crash kills the gateway and starts it again, at the scenario's minutes.
     """
     if isinstance(scenario, str):
-        scenario = _load(scenario)
-    network, target, hooks = _meet(broker, folder, Calls(on_gateway_crash, record, anchor))
+        scenario = load_named(scenario)
+    network, target, hooks = meet(broker, folder, Calls(on_gateway_crash, record, anchor))
     day = datetime.fromtimestamp(network.earliest_ms / 1000, UTC).date()
     scenario = dataclasses.replace(scenario, start=day)
-    shown = _shown(show, scenario.days * DAY_MS)
-    with _halts():
-        _check_new(plan_stations(scenario, seed), network)
+    shown = scaled(show, scenario.days * DAY_MS)
+    with halts():
+        check_new(plan_stations(scenario, seed), network)
         return run_fleet_over_mqtt(scenario, seed, (target, network), hooks, shown)
 
 
@@ -109,11 +117,11 @@ def replay_over_mqtt(
     _check_csv(csv_path)
     with _csv_faults(csv_path):
         replay = plan_replay(csv_path, seed)
-    network, target, hooks = _meet(broker, folder, Calls(record=record))
+    network, target, hooks = meet(broker, folder, Calls(record=record))
     _check_days(replay, network)
-    _check_new(replay.plans, network)
-    shown = _shown(show, replay.end_ms - replay.start_ms)
-    with _halts():
+    check_new(replay.plans, network)
+    shown = scaled(show, replay.end_ms - replay.start_ms)
+    with halts():
         return run_replay_over_mqtt(replay, seed, (target, network), hooks, shown)
 
 
@@ -147,7 +155,7 @@ def prepare_folder(folder: Path) -> None:
         ) from error
 
 
-def _meet(broker: str | Broker, folder: Path, calls: Calls) -> tuple[FleetNetwork, Target, Hooks]:
+def meet(broker: str | Broker, folder: Path, calls: Calls) -> tuple[FleetNetwork, Target, Hooks]:
     """The network of a running gateway, its broker, and what the run may ask of the caller."""
     if isinstance(broker, str):
         broker = Broker(broker, load({"data_dir": folder}, None, {}))
@@ -232,7 +240,7 @@ def _check_days(replay: Replay, network: FleetNetwork) -> None:
         )
 
 
-def _check_new(plans: list[StationPlan], network: FleetNetwork) -> None:
+def check_new(plans: list[StationPlan], network: FleetNetwork) -> None:
     """A board that begins its chain anew under an old key would be taken for a clone."""
     known = network.senders()
     if any(device_of_plan(plan) in known for plan in plans):
@@ -247,12 +255,12 @@ def _unfit(what: str, why: str, do: str) -> OperatorFault:
     return OperatorFault(what, why, do, Code.FLEET_UNFIT)
 
 
-def _shown(show: Progress, span_ms: int) -> Progress:
+def scaled(show: Progress, span_ms: int) -> Progress:
     return lambda done_ms, _signed: show(min(done_ms, span_ms), span_ms)
 
 
 @contextmanager
-def _halts() -> Iterator[None]:
+def halts() -> Iterator[None]:
     try:
         yield
     except FleetHalted as error:
@@ -284,7 +292,7 @@ def _check_csv(path: Path) -> None:
         )
 
 
-def _load(name: str) -> Scenario:
+def load_named(name: str) -> Scenario:
     try:
         return load_scenario(name)
     except ScenarioInvalid as error:

@@ -1,10 +1,14 @@
-"""Starts the pinned MicroPython build (npm, WebAssembly) for the tests of this directory."""
+"""Starts the pinned MicroPython builds for the tests of this directory."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from simulator.micropython.host import Runner, read_application
+from tests.device.runner_rig import Echo, MakeRunner
 
 HERE = Path(__file__).parent
 FIRMWARE = HERE.parents[1] / "firmware" / "cairn"
@@ -29,3 +33,28 @@ def micropython(node_modules: Callable[[str], Path]) -> RunMicroPython:
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def make_runner(node_modules: Callable[[str], Path]) -> Iterator[MakeRunner]:
+    made: list[Runner] = []
+
+    def make(**options: Any) -> Runner:
+        made.append(Runner(read_application(FIRMWARE.parent), node_modules("device"), **options))
+        return made[-1]
+
+    yield make
+    for runner in made:
+        runner.close()
+
+
+@pytest.fixture
+def runner(make_runner: MakeRunner) -> Runner:
+    return make_runner()
+
+
+@pytest.fixture
+def echo_port() -> Iterator[int]:
+    with Echo() as server:
+        yield server.server_address[1]
+        server.shutdown()

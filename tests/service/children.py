@@ -22,11 +22,24 @@ def free_port() -> int:
 
 
 class MosquittoChild:
-    """Debian's Mosquitto with what `cairn broker init mosquitto` writes for a network."""
+    """Debian's Mosquitto with what `cairn broker init mosquitto` writes for a network. tls:
+    certificate and key of the name localhost, and the authority that vouches for it.
+    """
 
-    def __init__(self, data_dir: Path, folder: Path, devices: list[str]) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        folder: Path,
+        devices: list[str],
+        tls: tuple[Path, Path, Path] | None = None,
+    ) -> None:
         self.port = free_port()
         self.url = f"mqtt://127.0.0.1:{self.port}"
+        names: list[str] = []
+        if tls is not None:
+            self.url = f"mqtts://localhost:{self.port}"
+            certificate, key, authority = map(str, tls)
+            names = ["--tls-cert", certificate, "--tls-key", key, "--ca", authority]
         self._program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         self._process: subprocess.Popen[bytes] | None = None
         self._config = folder / "mosquitto.conf"
@@ -36,6 +49,7 @@ class MosquittoChild:
             [
                 *("broker", "init", "mosquitto", "--data", str(data_dir), "--out", str(folder)),
                 *("--listen", f"127.0.0.1:{self.port}", "--devices", "-", "--json"),
+                *names,
             ],
             input="".join(f"{device}\n" for device in devices),
         )

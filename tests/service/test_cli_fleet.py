@@ -142,3 +142,39 @@ def test_ctrl_c_stops_a_run_and_keeps_what_was_committed(listening_to_ctrl_c):
     assert stderr == "stopped; everything that was committed is kept\n"
     opened = cairn("epoch", "list", "--data", "f", "--json")
     assert json.loads(opened.stdout) == {"epochs": []}
+
+
+def refusal(*options: str) -> tuple[int, str]:
+    done = cairn("fleet", "run", *options)
+    assert "Traceback" not in done.output
+    return done.exit_code, done.output
+
+
+def test_a_run_on_interpreters_needs_a_broker():
+    code, said = refusal("--runtime", "micropython")
+    assert (code, "needs --broker" in said) == (2, True)
+    code, said = refusal("--node-modules", "x")
+    assert (code, "--runtime micropython" in said) == (2, True)
+
+
+ON_BOARDS = ("--runtime", "micropython", "--broker", "auto", "--network", "trial")
+
+
+def test_a_missing_interpreter_is_named(monkeypatch: pytest.MonkeyPatch):
+    code, said = refusal(*ON_BOARDS, "--node-modules", "empty")
+    assert code == 3
+    assert "interpreter_missing" in said
+    assert "npm ci" in said or "Node.js" in said
+    monkeypatch.setenv("PATH", "")
+    code, said = refusal(*ON_BOARDS)
+    assert code == 3
+    assert "interpreter_missing" in said
+    assert "Node.js" in said
+
+
+def test_what_only_one_kind_of_board_can_play_is_refused():
+    code, said = refusal("--scenario", "micropython")
+    assert code == 1
+    assert "scenario_invalid" in said
+    assert "--runtime micropython" in said
+    assert not Path("cairn-fleet").exists()

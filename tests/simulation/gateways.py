@@ -28,10 +28,15 @@ def driven_gateway(
 
 
 @contextmanager
-def mosquitto(data_dir: Path, folder: Path, devices: list[str]) -> Iterator[MosquittoChild]:
-    """A Mosquitto for these devices of the network in data_dir."""
+def mosquitto(
+    data_dir: Path,
+    folder: Path,
+    devices: list[str],
+    tls: tuple[Path, Path, Path] | None = None,
+) -> Iterator[MosquittoChild]:
+    """A Mosquitto for these devices of the network in data_dir; tls as in MosquittoChild."""
     folder.mkdir()
-    child = MosquittoChild(data_dir, folder, devices)
+    child = MosquittoChild(data_dir, folder, devices, tls)
     child.start()
     try:
         yield child
