@@ -31,6 +31,7 @@ lint: setup
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy
+	[ ! -f .venv-stubs/cairn-setup ] || $(BIN)/mypy --config-file firmware/mypy.ini
 	$(BIN)/lint-imports --no-logo
 
 test: setup-tests lint
@@ -41,6 +42,7 @@ test-quick: setup-tests lint
 
 bench: setup-tests
 	$(BIN)/cairn bench sign --json
+	$(BIN)/cairn bench heap --json
 	$(BIN)/cairn bench rewards --json
 	$(BIN)/cairn bench coverage --json
 	$(BIN)/cairn bench quality --json
