@@ -24,7 +24,7 @@ NIGHTLY = os.environ.get("CAIRN_NIGHTLY") == "1"
 
 # No deadline: two noisy cores say nothing about one case. Failures print the blob that replays
 # them. `default` is for the developer's loop, `ci` is the bar, `nightly` the same code for longer.
-for _profile, _examples in (("default", 200), ("ci", 2_000), ("nightly", 50_000)):
+for _profile, _examples in (("default", 80), ("ci", 2_000), ("nightly", 50_000)):
     settings.register_profile(
         _profile,
         max_examples=_examples,

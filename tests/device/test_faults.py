@@ -229,6 +229,7 @@ def test_garbage_from_the_network(place: Town) -> None:
     goes_on(place)
 
 
+@pytest.mark.slow
 def test_a_replayed_receipt(place: Town) -> None:
     name = start(place)
     device = place.device(name)

@@ -236,6 +236,7 @@ def findings(row: StationRow) -> set[Verdict]:
     return {one.verdict for one in row.findings} | {row.reason}
 
 
+@pytest.mark.slow
 def test_six_boards_through_every_fault(
     tmp_path: Path,
     node_modules: Callable[[str], Path],

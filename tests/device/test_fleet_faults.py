@@ -27,6 +27,7 @@ from simulator.scenario import parse_scenario
 from tests.service.children import free_port
 from tests.simulation.gateways import broker_options, driven_gateway, mosquitto
 
+pytestmark = pytest.mark.slow
 SEED = 3
 SECONDS_MAX = 60
 DAY_MS = 86_400_000
@@ -100,7 +101,6 @@ def test_without_a_gateway_the_fault_says_so(network: Path, modules: Path) -> No
     assert fault(network, modules).code == Code.GATEWAY_ABSENT
 
 
-@pytest.mark.slow
 def test_a_broker_that_is_not_there(
     network: Path, modules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +111,6 @@ def test_a_broker_that_is_not_there(
     assert "operator" in told.what
 
 
-@pytest.mark.slow
 def test_a_broker_that_lets_no_board_in(
     network: Path,
     modules: Path,
@@ -129,7 +128,6 @@ def test_a_broker_that_lets_no_board_in(
     assert "link.refused" in told.why
 
 
-@pytest.mark.slow
 def test_a_program_that_fails_is_a_fault(
     network: Path, modules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +140,6 @@ def test_a_program_that_fails_is_a_fault(
     assert "as the test wants it" in told.why
 
 
-@pytest.mark.slow
 def test_a_fleet_runs_once_on_a_network(network: Path, modules: Path) -> None:
     assert {device_of_plan(one) for one in plan_stations(PLAN, SEED)}
     with driven_gateway(network, 0, SEED):
@@ -163,7 +160,6 @@ def children_of(pid: int) -> list[int]:
     return [int(word) for word in text.split()]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 def test_ctrl_c_ends_the_interpreters_too(
     network: Path, modules: Path, listening_to_ctrl_c: None

@@ -99,6 +99,7 @@ def run(plan: Scenario, network: Path, modules: Path, ca: Path | None = None) ->
     return simulate_on_boards(plan, SEED, broker, lambda _done, _total: None, node_modules=modules)
 
 
+@pytest.mark.slow
 def test_faulty_sensors_over_tls(
     broker_url: str, network: Path, modules: Path, authority: Authority
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import ed25519_zebra
+import pytest
 from cairn import cbor, cose, wire
 
 from gateway.core.verify import signature_valid
@@ -155,6 +156,7 @@ def test_interpreter_is_the_pinned_one(micropython: RunMicroPython, tmp_path: Pa
     assert "v1.29.0" in printed
 
 
+@pytest.mark.slow
 def test_a_station_works_through_two_boots(micropython: RunMicroPython) -> None:
     told = json.loads(micropython(HERE / "station.py"))
     network_id = bytes.fromhex(told["network_id"])

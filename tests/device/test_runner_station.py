@@ -26,7 +26,7 @@ def application(kind: str) -> dict[str, bytes]:
     return unpack(build_image(architecture="bytecode").data)
 
 
-@pytest.fixture(params=["sources", "image"])
+@pytest.fixture(params=[pytest.param("sources", marks=pytest.mark.slow), "image"])
 def town(
     request: pytest.FixtureRequest,
     node_modules: Callable[[str], Path],
@@ -48,6 +48,7 @@ def start(town: Town, **options: object) -> None:
     town.runner.boot()
 
 
+@pytest.mark.slow
 def test_a_station_delivers_and_frees(town: Town) -> None:
     start(town)
     town.reach(town.delivered(40), step_ms=15_000)

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from simulator.micropython.host import Runner, read_application
 from tests.device.runner_rig import FIRMWARE, config_files
 from tests.service.mqtt_link_rig import HOST, mosquitto
@@ -93,6 +95,7 @@ def publish_many(program: str, node_modules: Path) -> dict[str, int]:
     return told
 
 
+@pytest.mark.slow
 def test_more_messages_than_there_are_packet_ids(
     node_modules: Callable[[str], Path], require_component: Callable[[str], str]
 ) -> None:

@@ -60,6 +60,7 @@ def codes(happened: list[Happening]) -> list[str]:
     return [one.values["code"] for one in of(happened, "report")]
 
 
+@pytest.mark.slow
 def test_a_battery_station_samples_sleeps_and_delivers(place: Town) -> None:
     place.runner.add(0, files=place.files(**BATTERY), samples=SAMPLES)
     place.runner.boot()

@@ -5,6 +5,7 @@ Deliveries go through the real admission machine; only what it commits reaches t
 
 from functools import cache
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,6 +132,7 @@ def test_the_reference_pays_and_has_something_of_everything():
 
 
 # Few, because each closes three epochs.
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(st.randoms(use_true_random=False))
 def test_order_duplicates_batches_and_delays_change_nothing(random):

@@ -134,6 +134,7 @@ def test_what_the_feed_never_showed_is_read_from_the_store(api, station):
     assert [one["position"] for one in seen] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.slow
 def test_clients_that_come_and_go_miss_nothing(api, station):
     """Ten clients drop their connection again and again while messages come; seeded."""
     count = RECENT_EVENTS_MAX // 4

@@ -47,6 +47,7 @@ def cairn(*arguments: str):
     return CliRunner().invoke(main, arguments)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_digest_in_two_processes():
     answers = []
     for folder in ("a", "b"):
@@ -71,6 +72,7 @@ def test_the_same_seed_gives_the_same_digest_in_two_processes():
     assert other["digest"] != answers[0]["digest"]
 
 
+@pytest.mark.slow
 def test_a_run_replaces_its_own_directory_and_shows_a_table():
     for _ in range(2):
         result = cairn("fleet", "run", "--scenario", "small.toml", "--data", "f")
@@ -80,6 +82,7 @@ def test_a_run_replaces_its_own_directory_and_shows_a_table():
     assert cairn("epoch", "list", "--data", "f").exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_directory_is_not_replaced_under_a_running_gateway():
     first = cairn("fleet", "run", "--scenario", "small.toml", "--data", "f", "--json")
     assert first.exit_code == 0, first.output

@@ -89,6 +89,7 @@ def test_a_clock_that_is_right(keys: NetworkKeys):
     assert checks["clock"]["status"] == "PASSED"
 
 
+@pytest.mark.slow
 def test_a_time_server_that_does_not_answer_is_no_wrong_clock(keys: NetworkKeys):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))

@@ -57,6 +57,7 @@ def test_full_flash_drops_with_a_gap_and_loses_nothing_else(run, village):
     assert report.messages_durable == report.messages_signed - report.messages_dropped
 
 
+@pytest.mark.slow
 def test_days_cut_off_with_power_cuts_drain_and_audit(run, village, tmp_path):
     fleet = dataclasses.replace(
         village.fleet, sample_interval_s=300, samples_per_message=1, outbox_bytes_max=65_536

@@ -63,6 +63,7 @@ def test_a_quiet_fleet_is_exact(folder, calm_village):
     check_settled_again(folder, report, record)
 
 
+@pytest.mark.slow
 def test_promises_hold_under_every_fault(folder, village):
     with driven_gateway(folder, village.start_ms, SEED) as child:
 
@@ -85,6 +86,7 @@ def test_promises_hold_under_every_fault(folder, village):
     assert report.transport.reconnects >= 12
 
 
+@pytest.mark.slow
 def test_mosquitto_carries_a_fleet_and_may_die(folder, tmp_path, calm_village, require_component):
     require_component("mosquitto")
     # A broker that is killed loses what it acknowledged since it last saved, a second ago at the
@@ -186,6 +188,7 @@ def test_wrong_addresses_are_named(folder, calm_village, monkeypatch):
                 fleet(calm_village, folder, url)
 
 
+@pytest.mark.slow
 def test_one_fleet_runs_once_and_another_goes_on_with_the_next_day(folder, calm_village):
     with driven_gateway(folder, calm_village.start_ms, SEED):
         first = fleet(calm_village, folder, "auto")
@@ -216,6 +219,7 @@ def test_without_a_hand_on_the_gateway_its_crashes_are_left_out(folder, calm_vil
     assert report.failures == ()
 
 
+@pytest.mark.slow
 def test_a_message_that_dies_on_the_way_stalls_one_slot_and_is_sent_again(
     folder, calm_village, monkeypatch
 ):

@@ -36,6 +36,7 @@ def by_displacement(days, rules, tables):
     return {row.displaced_km: row for row in table}
 
 
+@pytest.mark.slow
 def test_displaced_claims_on_real_links(campus, rules, tables):
     days = campusiot.load(campus, PER_TRANSMITTER)
     assert len({day.transmitter for day in days}) >= 5

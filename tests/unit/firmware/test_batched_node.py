@@ -55,6 +55,7 @@ def test_a_station_makes_a_fraction_of_the_flash_writes() -> None:
     assert calls[1] < calls[0] / 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["before", "after", 300])
 def test_power_cut_anywhere(how: "str | int", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "FREE_BYTES_MIN", 5_000)

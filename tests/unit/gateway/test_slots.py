@@ -75,6 +75,7 @@ def brute_force(candidates, distance_min_m, distance):
 
 @MANY
 @given(candidate_lists(), st.sampled_from((0, 1, 60, DISTANCE_MIN_M, 5_000, 4_000_000)))
+@pytest.mark.slow
 def test_the_grid_misses_nobody(sphere, candidates, distance_min_m):
     decisions = assign_slots(candidates, distance_min_m, sphere.distance_m)
     assert decisions == brute_force(candidates, distance_min_m, sphere.distance_m)
@@ -88,6 +89,7 @@ def test_the_grid_misses_nobody(sphere, candidates, distance_min_m):
     ),
     st.integers(0, 21_000_000),
 )
+@pytest.mark.slow
 def test_the_grid_misses_nobody_on_the_whole_earth(sphere, centres, distance_min_m):
     candidates = [
         SlotCandidate(bytes([i]), centre, StationClass.UNPROVEN, 0)
