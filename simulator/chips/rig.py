@@ -13,6 +13,20 @@ if TYPE_CHECKING:
 
     from .chip import Chip
 
+# Entries of config.sensors, one for each part, as docs/sensors.md has them.
+BME280 = [1, 0, 0]
+SHT3X = [2, 0, 0, 0x45]
+SHT4X = [3, 0, 0, 0, 21, 22]
+SCD4X = [4, 0, 0]
+PMS5003 = [5, 0, 1, 17, 16]
+SDS011 = [6, 0, 1]
+VEML7700 = [7, 0, 0]
+GNSS = [8, 0, 2]
+DHT11 = [9, 0, 4]
+DHT22 = [10, 0, 4]
+DS18X20 = [11, 0, 5]
+ADC = [12, 0, 34, 10, 500_000, 1_000, 2_000_000, 4_000]
+
 
 class Rig:
     """chip: the model of the first sensor. One sample is taken when it is made."""

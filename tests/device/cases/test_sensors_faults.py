@@ -9,21 +9,23 @@ from cairn.sensors.rack import Rack
 
 from simulator.chips.bench import ChipBuses
 from simulator.chips.clock import HandClock, finished
-from simulator.chips.rig import Rig
+from simulator.chips.rig import (
+    ADC,
+    BME280,
+    DHT11,
+    DHT22,
+    DS18X20,
+    GNSS,
+    PMS5003,
+    SCD4X,
+    SDS011,
+    SHT3X,
+    SHT4X,
+    VEML7700,
+    Rig,
+)
 
 BUS, CHECKSUM, TIMEOUT, STUCK, RANGE, WARMING, SUPPLY, ABSENT = 1, 2, 3, 4, 5, 6, 8, 9
-BME280 = [1, 0, 0]
-SHT3X = [2, 0, 0, 0x45]
-SHT4X = [3, 0, 0, 0, 21, 22]
-SCD4X = [4, 0, 0]
-PMS5003 = [5, 0, 1, 17, 16]
-SDS011 = [6, 0, 1]
-VEML7700 = [7, 0, 0]
-GNSS = [8, 0, 2]
-DHT11 = [9, 0, 4]
-DHT22 = [10, 0, 4]
-DS18X20 = [11, 0, 5]
-ADC = [12, 0, 34, 10, 500_000, 1_000, 2_000_000, 4_000]
 
 
 class Faults(unittest.TestCase):

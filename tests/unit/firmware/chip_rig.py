@@ -1,9 +1,11 @@
 """cairn.boards.esp32 on CPython, over the stand-ins in chip/ for what only an ESP32 has."""
 
+import asyncio
 import gc
 import importlib
 import sys
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -88,3 +90,17 @@ def mains(region: int = regions.NONE, sensors: tuple[tuple[int, ...], ...] = ())
 
 def battery(region: int = regions.NONE) -> Any:
     return SimpleNamespace(duty=(wire.DUTY_BATTERY, 60_000, 0), region=region, sensors=())
+
+
+def drive(board: Any, work: Awaitable[None]) -> None:
+    """Run work, then end every task of the board."""
+
+    async def run() -> None:
+        try:
+            await asyncio.wait_for(work, 20)
+        finally:
+            for task in board._tasks:
+                task.cancel()
+            await asyncio.gather(*board._tasks, return_exceptions=True)
+
+    asyncio.run(run())

@@ -14,7 +14,7 @@ from cairn.boards import asyncio_base
 from cairn.errors import OperatorError
 
 from tests.unit.firmware import conformance
-from tests.unit.firmware.chip_rig import WIFI, Chip, battery, mains, make_chip
+from tests.unit.firmware.chip_rig import WIFI, Chip, battery, drive, mains, make_chip
 
 
 @pytest.fixture
@@ -27,20 +27,6 @@ def online(chip: Chip) -> Chip:
     chip.nvs.flash.update(WIFI)
     chip.air.networks = {"home": "secret"}
     return chip
-
-
-def drive(board: Any, work: Awaitable[None]) -> None:
-    """Run work, then end every task of the board."""
-
-    async def run() -> None:
-        try:
-            await asyncio.wait_for(work, 20)
-        finally:
-            for task in board._tasks:
-                task.cancel()
-            await asyncio.gather(*board._tasks, return_exceptions=True)
-
-    asyncio.run(run())
 
 
 @pytest.mark.parametrize("case", conformance.EVENTS + conformance.BOARDS)

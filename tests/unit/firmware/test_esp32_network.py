@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from cairn import cbor, regions
 
 from tests.unit.firmware.certificates import make_authority
-from tests.unit.firmware.chip_rig import WIFI, Chip, battery, mains, make_chip
+from tests.unit.firmware.chip_rig import WIFI, Chip, battery, drive, mains, make_chip
 
 LORA = [1262, 1, 9, 10, 11, 8, 12, 14, 13, 1_800]
 
@@ -37,18 +36,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_CHECK_MS", "_STEP_MS", "_CONNECT_MS", "_PAUSE_MS_MIN", "_OFF_MS"):
         monkeypatch.setattr(esp32_wifi, name, max(1, getattr(esp32_wifi, name) // 100))
     monkeypatch.setattr(esp32_wifi, "_PAUSE_MS_MAX", 20)
-
-
-def drive(board: Any, work: Awaitable[None]) -> None:
-    async def run() -> None:
-        try:
-            await asyncio.wait_for(work, 20)
-        finally:
-            for task in board._tasks:
-                task.cancel()
-            await asyncio.gather(*board._tasks, return_exceptions=True)
-
-    asyncio.run(run())
 
 
 async def until(true: Any) -> None:
