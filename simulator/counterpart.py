@@ -14,6 +14,7 @@ from simulator.control import Address
 from simulator.epochs import EpochSummary
 from simulator.ledger import Stored
 from simulator.record import Record
+from simulator.tally import Boards, Tally, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +113,26 @@ class Counterpart(Protocol):
         """When the next epoch closes, in protocol time."""
 
     def close(self) -> None: ...
+
+
+def tally(
+    counterpart: Counterpart,
+    transport: Transport,
+    *,
+    corruptions: int,
+    gateway_crashes: int,
+    boards: Boards | None = None,
+) -> Tally:
+    """What a run over MQTT came to: what the network says, and what only the run knows."""
+    refusals = counterpart.refusals()
+    return Tally(
+        rejected=refusals.rejected,
+        deferred=refusals.deferred,
+        corruptions=corruptions,
+        duplicates=refusals.duplicates,
+        gateway_crashes=gateway_crashes,
+        epochs=counterpart.epochs(),
+        carry_before=counterpart.carry_before,
+        transport=transport,
+        boards=boards,
+    )

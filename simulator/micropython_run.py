@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from simulator.board import device_name
-from simulator.counterpart import Counterpart, FleetHalted, Hooks, Target
+from simulator.counterpart import Counterpart, FleetHalted, Hooks, Target, tally
 from simulator.ledger import Counts, Failure, Ledger
 from simulator.medium import AirCounts
 from simulator.micropython.host import Runner
@@ -124,24 +124,20 @@ class MicroPythonRun:
         return self._devices[index]
 
     def tally(self) -> Tally:
-        refusals = self._counterpart.refusals()
-        return Tally(
-            rejected=refusals.rejected,
-            deferred=refusals.deferred,
+        transport = Transport(
+            broker=self.target.url,
+            slots=self._slots,
+            stalled_slots=self._stalled,
+            reconnects=max(self.news.connections - self.news.counts["up"], 0),
+            pauses=self._pauses,
+            crashes_left_out=self._crashes_left_out,
+            wall_s=round(time.monotonic() - self._began_s, 3),
+        )
+        return tally(
+            self._counterpart,
+            transport,
             corruptions=0,
-            duplicates=refusals.duplicates,
             gateway_crashes=self._crashes,
-            epochs=self._counterpart.epochs(),
-            carry_before=self._counterpart.carry_before,
-            transport=Transport(
-                broker=self.target.url,
-                slots=self._slots,
-                stalled_slots=self._stalled,
-                reconnects=max(self.news.connections - self.news.counts["up"], 0),
-                pauses=self._pauses,
-                crashes_left_out=self._crashes_left_out,
-                wall_s=round(time.monotonic() - self._began_s, 3),
-            ),
             boards=self._boards,
         )
 

@@ -19,7 +19,7 @@ from cairn.login import Login
 from cairn.mqttlink import MqttLink
 
 from simulator.board import device_name
-from simulator.counterpart import Counterpart, FleetHalted, Hooks, Target
+from simulator.counterpart import Counterpart, FleetHalted, Hooks, Target, tally
 from simulator.ledger import Failure, Stored
 from simulator.mqtt_link import CarriedLink, LinkBoard, Way
 from simulator.operator_login import OperatorLogin
@@ -82,24 +82,20 @@ class MqttRun(Run):
         self._began_s = time.monotonic()
 
     def tally(self) -> Tally:
-        refusals = self._counterpart.refusals()
-        return Tally(
-            rejected=refusals.rejected,
-            deferred=refusals.deferred,
+        transport = Transport(
+            broker=self.target.url,
+            slots=self._slots,
+            stalled_slots=self._stalled,
+            reconnects=self._reconnects(),
+            pauses=self._pauses,
+            crashes_left_out=self._crashes_left_out,
+            wall_s=round(time.monotonic() - self._began_s, 3),
+        )
+        return tally(
+            self._counterpart,
+            transport,
             corruptions=self._damaged,
-            duplicates=refusals.duplicates,
             gateway_crashes=self._crashes,
-            epochs=self._counterpart.epochs(),
-            carry_before=self._counterpart.carry_before,
-            transport=Transport(
-                broker=self.target.url,
-                slots=self._slots,
-                stalled_slots=self._stalled,
-                reconnects=self._reconnects(),
-                pauses=self._pauses,
-                crashes_left_out=self._crashes_left_out,
-                wall_s=round(time.monotonic() - self._began_s, 3),
-            ),
         )
 
     def close(self) -> None:
