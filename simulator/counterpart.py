@@ -6,7 +6,7 @@ asks for nothing more of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -113,6 +113,27 @@ class Counterpart(Protocol):
         """When the next epoch closes, in protocol time."""
 
     def close(self) -> None: ...
+
+
+class Planned(Protocol):
+    """What must be known of a planned station to anchor it."""
+
+    @property
+    def anchored(self) -> bool: ...
+
+
+def anchor_planned(
+    counterpart: Counterpart, hooks: Hooks, plans: Sequence[Planned], devices: Sequence[bytes]
+) -> None:
+    """Have an operator anchor those of the stations that are to be and are not yet."""
+    known = counterpart.anchored()
+    wanted = [
+        device
+        for plan, device in zip(plans, devices, strict=True)
+        if plan.anchored and device not in known
+    ]
+    if wanted:
+        hooks.anchor(wanted)
 
 
 def tally(

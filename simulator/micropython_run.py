@@ -15,7 +15,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from simulator.board import device_name
-from simulator.counterpart import Counterpart, FleetHalted, Hooks, Target, tally
+from simulator.counterpart import (
+    Counterpart,
+    FleetHalted,
+    Hooks,
+    Target,
+    anchor_planned,
+    tally,
+)
 from simulator.ledger import Counts, Failure, Ledger
 from simulator.medium import AirCounts
 from simulator.micropython.host import Runner
@@ -154,14 +161,7 @@ class MicroPythonRun:
     def _begin(self) -> None:
         self._login.log_in(LOGIN_S)
         self._begin_slot()
-        known = self._counterpart.anchored()
-        wanted = [
-            device
-            for plan, device in zip(self.plans, self._devices, strict=True)
-            if plan.anchored and device not in known
-        ]
-        if wanted:
-            self._hooks.anchor(wanted)
+        anchor_planned(self._counterpart, self._hooks, self.plans, self._devices)
         equipment, address = self._equipment, self.target.address
         runner = self._runner = Runner(
             equipment.application, equipment.node_modules, self.course.begin_ms

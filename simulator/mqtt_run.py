@@ -19,7 +19,14 @@ from cairn.login import Login
 from cairn.mqttlink import MqttLink
 
 from simulator.board import device_name
-from simulator.counterpart import Counterpart, FleetHalted, Hooks, Target, tally
+from simulator.counterpart import (
+    Counterpart,
+    FleetHalted,
+    Hooks,
+    Target,
+    anchor_planned,
+    tally,
+)
 from simulator.ledger import Failure, Stored
 from simulator.mqtt_link import CarriedLink, LinkBoard, Way
 from simulator.operator_login import OperatorLogin
@@ -230,14 +237,7 @@ class MqttRun(Run):
             ) from error
         self._login.log_in(LOGIN_S)
         self._begin_slot(self._slot)
-        known = self._counterpart.anchored()
-        wanted = [
-            device
-            for plan, device in zip(self.plans, self._devices, strict=True)
-            if plan.anchored and device not in known
-        ]
-        if wanted:
-            self._hooks.anchor(wanted)
+        anchor_planned(self._counterpart, self._hooks, self.plans, self._devices)
 
     def _run_to(self, until_ms: int) -> None:
         while self.world.now_ms < until_ms - 1:
