@@ -128,6 +128,18 @@ def run_fleet(
     return report_of(run, scenario.name, replay_command(scenario, seed))
 
 
+def course_of(scenario: Scenario, seed: int) -> Course:
+    """When and in what a scenario's stations live, for a run over MQTT."""
+    return Course(
+        seed=seed,
+        start_ms=scenario.start_ms,
+        end_ms=scenario.end_ms,
+        faults=scenario.faults,
+        lead_ms=scenario.lead_ms,
+        surroundings=scenario.radio.surroundings,
+    )
+
+
 def run_fleet_over_mqtt(
     scenario: Scenario,
     seed: int,
@@ -139,14 +151,7 @@ def run_fleet_over_mqtt(
 
     progress as in run_fleet, told every slot. FleetHalted if gateway or broker stay away.
     """
-    course = Course(
-        seed=seed,
-        start_ms=scenario.start_ms,
-        end_ms=scenario.end_ms,
-        faults=scenario.faults,
-        lead_ms=scenario.lead_ms,
-        surroundings=scenario.radio.surroundings,
-    )
+    course = course_of(scenario, seed)
     _check_direct(scenario)
     check_common(scenario)
     plans = plan_stations(scenario, seed)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from simulator.counterpart import Counterpart, Hooks, Target
-from simulator.fleet import FleetReport, plan_stations, replay_command, report_of
+from simulator.fleet import FleetReport, course_of, plan_stations, replay_command, report_of
 from simulator.micropython_boards import Equipment
 from simulator.micropython_run import MicroPythonRun
-from simulator.run import Course, Progress
+from simulator.run import Progress
 from simulator.scenario import Scenario, ScenarioInvalid
 
 # They act between a node and its MQTT client, which are one program on a board.
@@ -41,14 +41,7 @@ def run_fleet_on_boards(
         store_every_ms=scenario.boards.store_every_s * 1_000,
         power_cuts=scenario.boards.power_cuts,
     )
-    course = Course(
-        seed=seed,
-        start_ms=scenario.start_ms,
-        end_ms=scenario.end_ms,
-        faults=scenario.faults,
-        lead_ms=scenario.lead_ms,
-        surroundings=scenario.radio.surroundings,
-    )
+    course = course_of(scenario, seed)
     plans = plan_stations(scenario, seed)
     run = MicroPythonRun(course, plans, home, hooks, equipment=equipment, progress=progress)
     url = shlex.quote(home[0].url)
