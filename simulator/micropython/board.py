@@ -116,6 +116,25 @@ class RunnerBoard:
         if options["watchdog_ms"]:
             self.loop.spawn(self._watch(options["watchdog_ms"]))
 
+    def offer(self) -> "bytes | None":
+        return None
+
+    @property
+    def vault(self) -> DirectoryFiles:
+        return self.fs
+
+    def console(self) -> None:
+        """A runner has none."""
+
+    async def online(self, timeout_ms: int) -> None:
+        """The host's network is always there; what a loss of Wi-Fi does is stream()'s."""
+
+    def programs(self) -> None:
+        """A runner's program is the host's."""
+
+    def firmware(self) -> str:
+        return "cairn " + limits.VERSION
+
     # Time and tasks.
 
     def now_ms(self) -> "int | None":

@@ -1,5 +1,5 @@
 """Runs on MicroPython's unix port: the conformance suite of every board, on the ESP32 board over
-littlefs, real sockets and the stand-ins of tests/unit/firmware/chip. Argument: port of an echo.
+littlefs, real sockets and the stand-ins of simulator/virtual/chip. Argument: port of an echo.
 
 `conformance` is tests/unit/firmware/conformance.py without what only CPython has.
 """

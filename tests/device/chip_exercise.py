@@ -1,12 +1,13 @@
 """Runs on MicroPython's unix port: boards/asyncio_base.py, directory_files.py and esp32.py on the
 interpreter's own asyncio, sockets, Mbed TLS and littlefs; machine, network, esp32 and aioespnow
-are tests/unit/firmware/chip. Arguments: the ports and files that test_chip.py made.
+are simulator/virtual/chip. Arguments: the ports and files that test_chip.py made.
 """
 
 # There is no pathlib, and littlefs has to be mounted before the board is imported.
-# ruff: noqa: E402, PT018, PTH123, PTH208, RUF005, T201
+# ruff: noqa: E402, PT018, PTH123, PTH208, T201
 
 import asyncio
+import gc
 import sys
 
 import vfs
@@ -235,6 +236,30 @@ async def rest(board):
     assert machine.World.slept_ms == 60_000
 
 
+class Large:
+    def __init__(self):
+        self.data = bytearray(100_000)
+
+    async def run(self, board):
+        await board.sleep(5)
+        self.data[0] = 1
+
+
+async def a_task_that_ended_keeps_nothing(board):
+    # In a function of its own: this one's frame must not keep it either.
+    def start():
+        board.spawn(Large().run(board))
+
+    gc.collect()
+    before = gc.mem_alloc()
+    start()
+    for _ in range(4):
+        await board.sleep(20)
+        gc.collect()
+    kept = gc.mem_alloc() - before
+    assert kept < 10_000, kept
+
+
 async def a_task_that_fails_restarts(board):
     async def fail():
         raise ValueError("a defect")
@@ -250,7 +275,8 @@ async def main():
     board = Esp32Board()
     await wifi_first(board)
     cases = (streams, streams_leave_nothing_open, datagrams, events, beacons, rest)
-    for case in cases + (a_task_that_fails_restarts,):
+    cases += (a_task_that_ended_keeps_nothing, a_task_that_fails_restarts)
+    for case in cases:
         await case(board)
         print("ok " + case.__name__)
 

@@ -1,6 +1,6 @@
 """Runs on MicroPython's unix port: firmware/main.py as an ESP32 would, until it is ended.
 
-machine, network, esp32 and dht are tests/unit/firmware/chip; the files below argument 1 are the
+machine, network, esp32 and dht are simulator/virtual/chip; the files below argument 1 are the
 flash of a board that was provisioned.
 """
 

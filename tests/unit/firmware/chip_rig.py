@@ -1,4 +1,4 @@
-"""cairn.boards.esp32 on CPython, over the stand-ins in chip/ for what only an ESP32 has."""
+"""cairn.boards.esp32 on CPython, over simulator/virtual/chip for what only an ESP32 has."""
 
 import asyncio
 import gc
@@ -14,7 +14,7 @@ import pytest
 from cairn import regions, wire
 from cairn.boards import asyncio_base
 
-CHIP = Path(__file__).parent / "chip"
+CHIP = Path(__file__).resolve().parents[3] / "simulator" / "virtual" / "chip"
 STAND_INS = (
     "machine", "network", "esp32", "aioespnow", "lora", "dht", "onewire", "ds18x20",
 )  # fmt: skip

@@ -9,4 +9,8 @@ class DS18X20:
         return self.ow.scan()
 
     def convert_temp(self):
-        pass
+        if self.ow.wire is not None:
+            self.ow.wire.convert_temp()
+
+    def read_scratch(self, rom):
+        return self.ow.wire.read_scratch(rom)

@@ -6,7 +6,7 @@ Behaviour is that of ports/esp32/*.c: machine_rtc.c (2,048 bytes, ValueError bey
 """
 
 # Signatures are MicroPython's, and so is the syntax.
-# ruff: noqa: A002, ARG002, RET503, RUF012, UP031
+# ruff: noqa: A002, RET503
 
 PWRON_RESET = 1
 HARD_RESET = 2
@@ -18,7 +18,14 @@ RTC_BYTES = 2048
 
 
 class World:
-    """What the chip's pins, supply and clock do, and what was asked of it."""
+    """What the chip's pins, supply and clock do, and what was asked of it. host, clock and parts:
+    the board around it and what is soldered to it, where there is one (_chip.py).
+    """
+
+    host = None
+    clock = None
+    parts = None
+    mac = b"\x24\x0a\xc4\x00\x00\x01"
 
     cause = PWRON_RESET
     memory = b""
@@ -53,6 +60,16 @@ def freq(hz=None):
 
 def reset():
     World.resets += 1
+    if World.host is not None:
+        World.host.end("reset")
+
+
+def soft_reset():
+    raise SystemExit
+
+
+def idle():
+    pass
 
 
 def reset_cause():
@@ -60,13 +77,15 @@ def reset_cause():
 
 
 def unique_id():
-    return b"\x24\x0a\xc4\x00\x00\x01"
+    return World.mac
 
 
 def deepsleep(time_ms=None):
     if time_ms is not None and time_ms > 0x7FFFFFFF:
         raise OverflowError("overflow converting long int to machine word")
     World.slept_ms = time_ms
+    if World.host is not None:
+        World.host.end("sleep", time_ms)
 
 
 class RTC:
@@ -79,10 +98,14 @@ class RTC:
         if len(data) > RTC_BYTES:
             raise ValueError("buffer too long")
         World.memory = bytes(data)
+        if World.host is not None:
+            World.host.tell("memory", World.memory.hex())
 
     def datetime(self, datetimetuple=None):
         assert len(datetimetuple) == 8
         World.dated = datetimetuple
+        if World.clock is not None:
+            World.clock.set(datetimetuple)
 
 
 class WDT:
@@ -90,9 +113,29 @@ class WDT:
         if timeout <= 0:
             raise ValueError("WDT timeout too short")
         World.watchdog_ms = timeout
+        if World.host is not None:
+            World.host.tell("watchdog", timeout)
 
     def feed(self):
         World.fed += 1
+        if World.host is not None:
+            World.host.tell("fed")
+
+
+class Timer:
+    """Never comes to its end."""
+
+    ONE_SHOT = 0
+    PERIODIC = 1
+
+    def __init__(self, id):
+        pass
+
+    def init(self, *, mode=PERIODIC, period=-1, callback=None):
+        pass
+
+    def deinit(self):
+        pass
 
 
 class Pin:
@@ -108,9 +151,10 @@ class ADC:
     def __init__(self, id, *, atten=0):
         self.pin = id
         self.atten = atten
+        self._wire = None if World.parts is None else World.parts.adc(id.id)
 
     def read_uv(self):
-        return World.microvolts
+        return World.microvolts if self._wire is None else self._wire.read_uv()
 
 
 class I2C:
@@ -118,6 +162,24 @@ class I2C:
         if id not in (0, 1):
             raise ValueError("I2C(%d) doesn't exist" % id)
         World.buses.append(("i2c", id, scl and scl.id, sda and sda.id, freq))
+        self._bus = _soldered("i2c", id, sda and sda.id, scl and scl.id)
+
+    def writeto(self, addr, buf):
+        return self._answering().writeto(addr, buf)
+
+    def readfrom_into(self, addr, buf):
+        self._answering().readfrom_into(addr, buf)
+
+    def readfrom_mem_into(self, addr, memaddr, buf):
+        self._answering().readfrom_mem_into(addr, memaddr, buf)
+
+    def scan(self):
+        return [] if self._bus is None else sorted(self._bus.chips)
+
+    def _answering(self):
+        if self._bus is None:
+            raise OSError(19)
+        return self._bus
 
 
 class UART:
@@ -125,8 +187,28 @@ class UART:
         if id not in (1, 2):
             raise ValueError("UART(%d) does not exist" % id)
         World.buses.append(("uart", id, baudrate, tx and tx.id, rx and rx.id, rxbuf, timeout))
+        self._line = _soldered("uart", id, baudrate, tx and tx.id, rx and rx.id)
+
+    def any(self):
+        return 0 if self._line is None else self._line.any()
+
+    def read(self, nbytes):
+        return None if self._line is None else self._line.read(nbytes)
+
+    def write(self, buf):
+        return len(buf)
 
 
 class SPI:
     def __init__(self, id, baudrate=1_000_000, *, sck=None, mosi=None, miso=None):
         World.buses.append(("spi", id, baudrate, sck.id, mosi.id, miso.id))
+
+
+def _soldered(bus, *where):
+    """What hangs on a bus of this board; None: nothing."""
+    if World.parts is None:
+        return None
+    try:
+        return getattr(World.parts, bus)(*where)
+    except ValueError:
+        return None

@@ -1,7 +1,7 @@
 """micropython-lib's aioespnow over ports/esp32/modespnow.c, as far as esp32_radio uses it."""
 
 # Signatures are MicroPython's, and so is the syntax.
-# ruff: noqa: ARG002, ASYNC110, FBT002, RUF012
+# ruff: noqa: ASYNC110, FBT002
 
 import asyncio
 

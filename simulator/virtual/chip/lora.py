@@ -1,7 +1,7 @@
 """micropython-lib's lora with lora-async and lora-sx126x: a modem that never hears anything."""
 
 # Signatures are MicroPython's, and so is the syntax.
-# ruff: noqa: ARG002, ASYNC110, PLR0917, RUF012
+# ruff: noqa: ASYNC110
 
 import asyncio
 

@@ -5,20 +5,30 @@ once; with reconnects=0 nothing is tried again; status() is ESP-IDF's reason of 
 """
 
 # Signatures are MicroPython's, and so is the syntax.
-# ruff: noqa: ARG002, ARG004, RET503, RUF012
+# ruff: noqa: RET503
 
 _IDLE, _CONNECTING, _GOT_IP = 1000, 1001, 1010
 _NO_AP, _WRONG_PASSWORD = 201, 202
 
 
 class World:
-    """The air: networks by name, and how many questions after connect() the answer is there."""
+    """The air: networks by name, and how many questions after connect() the answer is there.
+    host: the board around it, which knows the air better.
+    """
 
+    host = None
+    mac = b"\x24\x0a\xc4\x00\x00\x01"
     networks = {}
     patience = 1
     rssi_dbm = -61
     connects = []
     broken = False
+
+
+def _look():
+    if World.host is not None:
+        World.networks = World.host.ask("air")
+    return World.networks
 
 
 class WLAN:
@@ -57,6 +67,10 @@ class WLAN:
             raise OSError("Wifi Not Started")
         if param == "txpower":
             return self.settings.get("txpower", 20.0)
+        if param == "mac":
+            return World.mac
+        if param is not None:
+            return self.settings.get(param)
         self.settings.update(settings)
 
     def connect(self, ssid=None, password=None, *, bssid=None):
@@ -79,14 +93,33 @@ class WLAN:
             self._left -= 1
             if self._left < 0:
                 ssid, password = self._wanted
-                if ssid not in World.networks:
+                if ssid not in _look():
                     self._state = _NO_AP
                 else:
-                    right = World.networks[ssid] == password
+                    right = World.networks[ssid] == (password or "")
                     self._state = _GOT_IP if right else _WRONG_PASSWORD
-        if self._state == _GOT_IP and self._wanted[0] not in World.networks:
+        if self._state == _GOT_IP and self._wanted[0] not in _look():
             self._state = _NO_AP
         return self._active and self._state == _GOT_IP
+
+    def scan(self):
+        if not self._active:
+            raise OSError("STA must be active")
+        found = []
+        for place, (name, password) in enumerate(sorted(_look().items())):
+            # Name, MAC of the access point, channel, strength, WPA2 or open, hidden.
+            mac = bytes([2, 0, 0, 0, 0, place])
+            found.append((name.encode(), mac, 6, World.rssi_dbm, 3 if password else 0, False))
+        return found
+
+    def ifconfig(self):
+        if self._state != _GOT_IP:
+            return ("0.0.0.0",) * 4  # noqa: S104 - no address yet
+        return ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
+
+    def _carries(self):
+        """Whether packets get out: joined, and the network is still there."""
+        return self._active and self._state == _GOT_IP and self._wanted[0] in _look()
 
     def status(self, param=None):
         if param == "rssi":
