@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FILE = "config"
 SPARE = "config.spare"
+CHECK_BYTES = sealed.CHECK_BYTES
 _VERSION = 4
 _FIELDS = 24
 
@@ -175,9 +176,14 @@ def _made(fields: "list[Any]") -> Config:
     )
 
 
-def load(files: "Files", report: "Callable[[str, str], None] | None" = None) -> Config:
+def load(
+    files: "Files",
+    report: "Callable[[str, str], None] | None" = None,
+    offer: "Callable[[], bytes | None] | None" = None,
+) -> Config:
     """The stored Config. A damaged or absent file is taken from its spare copy and mended, which
-    report (Board.report) is told.
+    report (Board.report) is told. Where none was ever stored, what offer (Board.offer) gives is
+    checked and kept.
     """
     data, spare = sealed.read(files, FILE), sealed.read(files, SPARE)
     if data:
@@ -189,7 +195,12 @@ def load(files: "Files", report: "Callable[[str, str], None] | None" = None) -> 
     absent = files.read(FILE) is None
     if not spare:
         if absent and files.read(SPARE) is None:
-            raise _absent()
+            offered = None if offer is None else offer()
+            if offered is None:
+                raise _absent()
+            found = decode(offered)
+            store(files, found)
+            return found
         # A hello with a wrong place or owner would be worse than none.
         raise _damaged("its check does not fit")
     if report is not None:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from . import chain, cose
 from .ed25519 import SEED_BYTES, Signer
 from .errors import OperatorError
+from .overlay import borrow
 
 TYPE_CHECKING = False  # there is no typing module on the board
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .boards.base import Files
 
 FILE = "identity"
+# login.py's: a counter belongs to its key.
+_LOGIN = "login"
 _DRAWS = 8
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -57,12 +60,34 @@ def make_seed(
 
 
 def open_identity(
-    files: "Files", entropy: "Callable[[int], bytes]", ticks: "Callable[[], int]", unique: bytes
+    files: "Files",
+    entropy: "Callable[[int], bytes]",
+    ticks: "Callable[[], int]",
+    unique: bytes,
+    vault: "Files | None" = None,
 ) -> Signer:
-    """The stored key, checked against its stored public key; on the first boot a new one."""
-    stored = files.read(FILE)
+    """The stored key, checked against its stored public key; on the first boot a new one. vault:
+    where it is kept, if that is not among the files.
+    """
+    if vault is None:
+        return _opened(files, files, entropy, ticks, unique)
+    keeping = borrow("vault")
+    keeping.move(files, vault)
+    signer = _opened(files, vault, entropy, ticks, unique)
+    keeping.bind(files, vault, signer.public_key)
+    return signer
+
+
+def _opened(
+    files: "Files",
+    vault: "Files",
+    entropy: "Callable[[int], bytes]",
+    ticks: "Callable[[], int]",
+    unique: bytes,
+) -> Signer:
+    stored = vault.read(FILE)
     if stored is None:
-        return _create(files, make_seed(entropy, ticks, unique))
+        return _create(files, vault, make_seed(entropy, ticks, unique))
     seed, public_key = stored[:SEED_BYTES], stored[SEED_BYTES:]
     if len(seed) == SEED_BYTES:
         signer = Signer(seed)
@@ -77,9 +102,11 @@ def open_identity(
     )
 
 
-def _create(files: "Files", seed: bytes) -> Signer:
+def _create(files: "Files", vault: "Files", seed: bytes) -> Signer:
     signer = Signer(seed)
     # The identity comes last: a power cut before it leaves a board that starts over.
     chain.create(files)
-    files.write(FILE, seed + signer.public_key)
+    if vault is not files:
+        vault.remove(_LOGIN)
+    vault.write(FILE, seed + signer.public_key)
     return signer

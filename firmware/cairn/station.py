@@ -27,7 +27,7 @@ async def run(board: "Board", link: "Link | None" = None) -> None:
     try:
         settings = await _configured(board, faults)
         # Only now: whoever provisions a board resets it often.
-        lives = _begin(board)
+        lives = _begin(board, settings)
         if lives[0] > 2 * limits.CRASHES_MAX:
             # Safe mode crashes too. What is left is to say so, and to try again later.
             faults.note("safe.bare", "%d boots in a row ended badly" % lives[0])
@@ -46,13 +46,17 @@ async def run(board: "Board", link: "Link | None" = None) -> None:
     board.restart("station.failed")
 
 
-def _begin(board: "Board") -> "Lives":
-    """Count this boot as a crash until it proves better."""
+def _begin(board: "Board", settings: "Config") -> "Lives":
+    """Count this boot as a crash until it proves better; until there is a network somebody may
+    have to name it. Not in run(): what a coroutine borrowed may stay in its frame as long as it
+    runs.
+    """
     lives = borrow("lives")
     crashes, stays, quiet = lives.load(board.fs)
     if board.info()[1] != _RESET_SLEEP:
         crashes += 1
         lives.store(board.fs, crashes, stays, quiet)
+        borrow("improv").attend(board, settings)
     return crashes, stays, quiet
 
 
@@ -61,11 +65,12 @@ async def _configured(board: "Board", faults: Faults) -> "Config":
 
     while True:
         try:
-            return config.load(board.fs, board.report)
+            return config.load(board.vault, board.report, board.offer)
         except OperatorError as error:
             # Without a configuration there is no network to be in. Somebody may be writing one
             # right now, and a flash that reads badly may read well again.
             faults.note(error.code, str(error))
+        borrow("improv").attend(board, None)
         await _stay(board, limits.FAILED_PAUSE_MS)
 
 
@@ -133,7 +138,7 @@ def make(
         from .login import Login
         from .mqttlink import MqttLink
 
-        login = Login(board.fs, board.sign, board.public_key(), settings.network_id)
+        login = Login(board.vault, board.sign, board.public_key(), settings.network_id)
         link = mqtt = MqttLink(board, settings, login, faults)
         board.spawn(mqtt.run())
     node = Node(board, link, settings, faults=faults, sampling=sampling, coverage=coverage)

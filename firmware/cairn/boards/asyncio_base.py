@@ -109,18 +109,23 @@ class AsyncioStream(Stream):
 
 class AsyncioBoard(Board):
     """The rest of a board is its subclass's: restart(), sample(), feed(), info() and the radios.
-    unique: the chip's number, for a key that is made now.
+    unique: the chip's number, for a key that is made now. vault: as Board.vault, if there is one.
 
     ticks() stays right if it is called once in 6 days (half the period of ticks_ms()) or more
     often. feed() calls it, and whoever does not feed for limits.WATCHDOG_MS is reset.
     """
 
-    def __init__(self, files: Files, unique: bytes) -> None:
+    def __init__(self, files: Files, unique: bytes, vault: "Files | None" = None) -> None:
         self.fs = files
+        self._vault = files if vault is None else vault
         self._ticks_ms = 0
         self._last = milliseconds()
         self._tasks: "list[Any]" = []
-        self._signer = open_identity(files, self.entropy, milliseconds, unique)
+        self._signer = open_identity(files, self.entropy, milliseconds, unique, vault)
+
+    @property
+    def vault(self) -> Files:
+        return self._vault
 
     def now_ms(self) -> "int | None":
         return None
@@ -155,9 +160,6 @@ class AsyncioBoard(Board):
 
     def sign(self, message: bytes) -> bytes:
         return self._signer.sign(message, os.urandom(32), os.urandom(32))
-
-    async def online(self, timeout_ms: int) -> None:
-        """Until there is a network. OSError: there is none in time."""
 
     async def stream(self, host: str, port: int, tls: "object | None") -> Stream:
         context = None if tls is None else tls_context(tls)
@@ -207,6 +209,8 @@ class AsyncioBoard(Board):
             why = type(error).__name__ + ": " + str(error)
             self.report("task.failed", why)
             self.restart(why)
+        # spawn() keeps the task until the next one: what ended must not keep its memory till then.
+        del coroutine
 
 
 async def connect(host: str, port: int, context: "SSLContext | None") -> "tuple[Any, Any]":

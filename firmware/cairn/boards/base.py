@@ -6,6 +6,8 @@ a board lacks answers None; there are no capability flags. Nothing here is async
 a board is driven by MicroPython's asyncio on the chip and by an event heap in the simulator.
 """
 
+from .. import limits  # noqa: TID252 - inside cairn imports are relative
+
 TYPE_CHECKING = False  # there is no typing module on the board
 if TYPE_CHECKING:
     from ..config import Config  # noqa: TID252 - inside cairn imports are relative
@@ -37,6 +39,30 @@ class Files:
 
     def names(self, prefix: str) -> list[str]:
         """Names that start with prefix, sorted."""
+        raise NotImplementedError
+
+
+class Programs(Files):
+    """Programs under the root of a board's file system. Names have folders
+    ("a/cairn/station.mpy"). slot: the one that runs, "a" or "b".
+    """
+
+    slot: str
+
+    def size(self, name: str) -> "int | None":
+        """Bytes of a file; None: there is none."""
+        raise NotImplementedError
+
+    def read_at(self, name: str, start: int, size: int) -> bytes:
+        """At most size bytes from there on; fewer only at the end."""
+        raise NotImplementedError
+
+    def rename(self, name: str, to: str) -> None:
+        """In one step, also over a file that is there."""
+        raise NotImplementedError
+
+    def free_bytes(self) -> int:
+        """Whole free blocks of the file system, in bytes."""
         raise NotImplementedError
 
 
@@ -74,6 +100,49 @@ class Stream:
         raise NotImplementedError
 
 
+class Console:
+    """The serial console as bytes, and what setting up a board over it asks of its Wi-Fi.
+
+    Nothing is open before open(): till then, and after close(), Ctrl-C ends the program.
+    """
+
+    def open(self) -> None:
+        """From now on Ctrl-C is a byte like any other."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Ctrl-C ends the program again."""
+        raise NotImplementedError
+
+    def read(self) -> int:
+        """The next byte that came, or -1. Does not wait."""
+        raise NotImplementedError
+
+    def write(self, data: bytes) -> None:
+        """Write bytes as they are."""
+        raise NotImplementedError
+
+    def networks(self) -> "list[tuple[bytes, int, bool]]":
+        """(name, dBm, whether it takes a password) of what is on the air, strongest first. Blocks
+        for seconds. OSError: the radio failed.
+        """
+        raise NotImplementedError
+
+    async def join(self, name: bytes, password: bytes, timeout_ms: int) -> int:
+        """0: connected, and kept for later boots; else a reason, and what was kept before stays.
+        OSError: the radio or the storage failed.
+        """
+        raise NotImplementedError
+
+    def address(self) -> str:
+        """Of this board in the network that it joined."""
+        raise NotImplementedError
+
+    def chip(self) -> str:
+        """Name of the chip, for a human."""
+        raise NotImplementedError
+
+
 class Board:
     """What a Node may ask of its hardware.
 
@@ -82,6 +151,36 @@ class Board:
     """
 
     fs: Files
+
+    @property
+    def vault(self) -> Files:
+        """Where key, login counter and configuration are. A board that has a place which a new
+        file system leaves alone gives that one; it takes only vault.NAMES and vault.PUBLIC.
+        """
+        return self.fs
+
+    def offer(self) -> "bytes | None":
+        """An encoded Config that came with the program, for a board that has none. None: none."""
+        return None
+
+    def programs(self) -> "Programs | None":
+        """The files of the programs on it (slots, "a/...", "b/..."), for updates. None: it takes
+        none.
+        """
+        return None
+
+    def firmware(self) -> str:
+        """What hello says of its program: at most limits.FIRMWARE_TEXT_BYTES_MAX bytes."""
+        return "cairn " + limits.VERSION
+
+    def console(self) -> "Console | None":
+        """The serial console as bytes. None: there is none, or somebody has opened it."""
+        return None
+
+    async def online(self, timeout_ms: int) -> None:
+        """Until there is a network. OSError: there is none in time. A board whose network is
+        somebody else's matter has one.
+        """
 
     def storage_bytes(self) -> "int | None":
         """What the outbox may take at most: what is free and what it takes already. None: unknown

@@ -21,6 +21,7 @@ import time
 import machine
 
 from .. import cbor, epoch, limits  # noqa: TID252 - inside cairn imports are relative
+from ..overlay import borrow  # noqa: TID252
 from . import esp32_store
 from .asyncio_base import AsyncioBoard
 from .directory_files import DirectoryFiles
@@ -31,16 +32,20 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..config import Config  # noqa: TID252
+    from .base import Console, Programs
     from .esp32_radio import Radios
 
     Sample = list[tuple[int, int, int, int | None, int]]
 
 # Not the root: the program is there, and chain.create() removes what it does not know.
 DIRECTORY = "/data"
+# What the image may have brought beside the program.
+OFFER = "/offer"
 # Before what retain() keeps. Found at power on it shows that the power was not away for long.
 _MARK = b"Cairn\x01"
 # machine.deepsleep() takes an int of 32 bits.
 _SLEEP_MS_MAX = 0x7FFF_FFFF
+_CALM_MS = 86_400_000
 _UNKNOWN, _POWER_ON, _WATCHDOG, _BROWN_OUT, _SOFTWARE, _DEEP_SLEEP = 0, 1, 2, 3, 4, 5
 
 
@@ -56,13 +61,40 @@ class Esp32Board(AsyncioBoard):
         self._radios: "Radios | None" = None
         self._rack: "Any" = None
         self._battery = read_battery()
+        # Whether somebody has the console.
+        self.attended = False
         self._memory = machine.RTC()
         kept = self._memory.memory()
         self._cause = reset_cause(survived=kept.startswith(_MARK))
         if not kept.startswith(_MARK):
             self._memory.memory(_MARK)
         # A key that is made now asks entropy(), which switches the radio on.
-        super().__init__(DirectoryFiles(DIRECTORY), machine.unique_id())
+        vault = esp32_store.NvsFiles()
+        super().__init__(DirectoryFiles(DIRECTORY), machine.unique_id(), vault)
+
+    def offer(self) -> "bytes | None":
+        try:
+            with open(OFFER, "rb") as file:
+                offered: bytes = file.read()
+                return offered
+        except OSError:
+            return None
+
+    def programs(self) -> "Programs":
+        from .program_files import ProgramFiles
+
+        return ProgramFiles("")
+
+    def firmware(self) -> str:
+        text: str = borrow("slots").text(self.programs())
+        return text
+
+    def console(self) -> "Console | None":
+        if self.attended:
+            return None
+        from .esp32_setup import Esp32Console
+
+        return Esp32Console(self, self._wifi)
 
     def equip(self, config: "Config") -> None:
         from .esp32_radio import Radios
@@ -168,6 +200,11 @@ class Esp32Board(AsyncioBoard):
             return None
         adc, ratio_milli = self._battery
         return adc.read_uv() * ratio_milli // 1_000_000
+
+
+def calm() -> None:
+    """Make the watchdog harmless, for whoever works at the prompt: it cannot be stopped."""
+    machine.WDT(timeout=_CALM_MS)
 
 
 def reset_cause(*, survived: bool) -> int:

@@ -18,16 +18,25 @@ if TYPE_CHECKING:
 
 _CHECK_MS = 1_000
 _STEP_MS = 100
-# An access point answers within a few seconds; a wrong password may take ESP-IDF a minute, and
-# it may as well be asked again.
+# An access point answers within a few seconds. ESP-IDF says sooner if it has given up.
 _CONNECT_MS = 20_000
+# network.STAT_IDLE. Below it are ESP-IDF's reasons why there is no connection.
+_IDLE = 1_000
+# No network of that name, or none of that name with such security or so near; and what a wrong
+# password ends with: 4WAY_HANDSHAKE_TIMEOUT, AUTH_FAIL, HANDSHAKE_TIMEOUT.
+_UNKNOWN = (201, 210, 211, 212)
+_PASSWORD = (15, 202, 204)
 _PAUSE_MS_MIN = 1_000
 _PAUSE_MS_MAX = 60_000
 _OFF_MS = 1_000
 
 
 class Wifi:
-    """Nothing is switched on before on(), and nothing is joined before up()."""
+    """Nothing is switched on before on(), and nothing is joined before up().
+
+    trial: (name, password) to join instead of what is stored; failed: what was last joined in
+    vain, and ESP-IDF's reason.
+    """
 
     def __init__(self, board: "Board") -> None:
         self._board = board
@@ -35,6 +44,8 @@ class Wifi:
         self._wlan: "network.WLAN | None" = None
         self._joining = False
         self._listens = False
+        self.trial: "tuple[bytes, bytes] | None" = None
+        self.failed: "tuple[tuple[bytes, bytes], int] | None" = None
 
     def on(self) -> "network.WLAN":
         """The station interface, active: random numbers are true ones, ESP-NOW can send."""
@@ -119,7 +130,8 @@ class Wifi:
 
     async def _join(self) -> bool:
         try:
-            name, password = esp32_store.get("ssid"), esp32_store.get("psk")
+            wanted = self.trial or (esp32_store.get("ssid"), esp32_store.get("psk"))
+            name, password = wanted
             if not name:
                 self._board.report("wifi.absent", "no network is set in NVS")
                 return False
@@ -132,10 +144,20 @@ class Wifi:
             await self._board.sleep(_STEP_MS)
             if self.on().isconnected():
                 return True
+            if 0 < self.on().status() < _IDLE:
+                break
         status = self.on().status()
-        self._board.report("wifi.not_connected", "status %d" % status)
+        self.failed = wanted, status
+        self._board.report(fault_of(status), "status %d" % status)
         try:
             self.on().disconnect()
         except OSError:
             pass
         return False
+
+
+def fault_of(status: int) -> str:
+    """The stable code of network.WLAN.status()."""
+    if status in _UNKNOWN:
+        return "wifi.unknown"
+    return "wifi.password" if status in _PASSWORD else "wifi.not_connected"

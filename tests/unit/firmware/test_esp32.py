@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from cairn import cbor, chain, identity, limits, regions
+from cairn import cbor, chain, identity, limits, regions, vault
 from cairn.boards import asyncio_base
 from cairn.errors import OperatorError
 
@@ -89,7 +89,9 @@ def test_the_watchdog_runs_before_anything_else_and_is_fed_by_the_node_alone(chi
 def test_a_key_is_made_with_the_radio_on_and_read_with_it_off(chip: Chip) -> None:
     board = chip.boot()
     assert chip.wlan.active()
-    assert board.fs.names("") == [chain.FILE, identity.FILE]
+    assert board.fs.names("") == [chain.FILE, "device"]
+    assert board.vault.names("") == [identity.FILE, vault.PUBLIC]
+    assert chip.nvs.flash[("cairn", "public")] == board.public_key()
     chip.wlan.reset()
     again = chip.boot(cause=4)
     assert again.public_key() == board.public_key()
@@ -107,13 +109,13 @@ def test_a_radio_that_cannot_be_switched_on_makes_no_key(chip: Chip) -> None:
 
 def test_a_damaged_key_is_told_and_kept(chip: Chip) -> None:
     chip.boot()
-    file = chip.folder / identity.FILE
-    damaged = bytes([file.read_bytes()[0] ^ 1]) + file.read_bytes()[1:]
-    file.write_bytes(damaged)
+    blob = ("cairn", identity.FILE)
+    whole = chip.nvs.flash[blob]
+    damaged = chip.nvs.flash[blob] = bytes([whole[0] ^ 1]) + whole[1:]
     with pytest.raises(OperatorError) as told:
         chip.boot()
     assert told.value.code == "identity.damaged"
-    assert file.read_bytes() == damaged
+    assert chip.nvs.flash[blob] == damaged
 
 
 @pytest.mark.parametrize("most, set_to", [(240, 240), (160, 160), (80, 160)])
@@ -257,9 +259,12 @@ def test_what_is_not_in_nvs_reads_empty_and_a_broken_nvs_is_an_error(chip: Chip)
     assert esp32_store.get("ssid") == b"home"
     esp32_store.put("ssid", b"")
     assert esp32_store.get("ssid") == b""
-    with pytest.raises(ValueError, match="longer"):
-        esp32_store.put("ssid", bytes(129))
-    chip.nvs.flash[("cairn", "ssid")] = bytes(129)
+    longest = bytes(range(250)) * 16
+    esp32_store.put("config", longest)
+    assert esp32_store.get("config") == longest
+    with pytest.raises(OSError, match="more than"):
+        esp32_store.put("config", longest + b"x")
+    chip.nvs.flash[("cairn", "ssid")] = longest + b"x"
     with pytest.raises(OSError, match="INVALID_LENGTH"):
         esp32_store.get("ssid")
     chip.nvs.broken = True
