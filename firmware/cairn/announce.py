@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     Now = tuple[int, int, int]
     Marks = tuple[bytes, bytes]
 
-FIRMWARE = "cairn 0.1.0"
 FILE = "announced"
 
 _RETRY_MS = 60_000
@@ -35,7 +34,7 @@ async def say(
     """Write what is not what marks stand for; the marks of what is said now."""
     hello = wire.hello_body(
         public_key=board.public_key(),
-        firmware=FIRMWARE,
+        firmware=board.firmware(),
         quantities=config.quantities,
         duty=config.duty,
         place_commitment=config.place_commitment,

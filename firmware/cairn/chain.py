@@ -36,7 +36,9 @@ def create(files: "Files") -> None:
 
 
 class Chain:
-    """highest: the last seq stored or staged; lost: append() needs a resume() first."""
+    """highest: the last seq stored or staged; first: what this boot signs has this seq or a higher
+    one; lost: append() needs a resume() first.
+    """
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class Chain:
             delivered, start = receipt[0], receipt[1] + limits.SEQ_SAFE_DISTANCE
         start = max(start, self.highest + limits.SEQ_SAFE_DISTANCE)
         self.boot = _BOOT_AFTER_LOSS | int.from_bytes(draw, "big")
-        self._next = self._reserved = start
+        self._next = self._reserved = self.first = start
         self._prev = NO_PREV
         # What is still stored comes by itself: no gap may cover it.
         self._gaps = [(max(delivered, self.highest) + 1, start - 1, wire.GAP_CHAIN_LOST)]
@@ -134,7 +136,7 @@ class Chain:
             reserved = max(reserved, newest[0] + spare)
         self.lost = stored is None and (newest is None or tail_lost)
         self.boot = boot + 1
-        self._next = self._reserved = reserved
+        self._next = self._reserved = self.first = reserved
         reason = wire.GAP_UNUSED
         if tail_lost or (newest is None and reserved > 1):
             # What stood in the damaged part, or whether anything stood in a vanished outbox, is

@@ -15,6 +15,7 @@ RECEIPT = 17
 KEYS = 18
 ENTROPY_COMMIT = 19
 TICK = 21
+RELEASE = 22
 NOTICE = 23
 # Topic tails under which a station takes downlinks.
 DOWN_NAMES = ("down/receipt", "down/notice", "down/config-request")
@@ -51,8 +52,8 @@ def size_max(tail: str) -> int:
 def parse(payload: bytes) -> "tuple[int, bytes, int, int, Any]":
     """(kind, to, key serial, time_ms, body). Body by kind: time `(nonce,)`; receipt
     `(up_to, id16, ranges, refused, gateway_ms)` with tuples of pairs; keys `(statement bytes,
-    ...)`; entropy-commit `(chain end, first slot, slots)`; tick `(slot,)`; notice `(code, text,
-    detail)`; every other kind None.
+    ...)`; entropy-commit `(chain end, first slot, slots)`; tick `(slot,)`; release `(SHA-256
+    of the index, counter)`; notice `(code, text, detail)`; every other kind None.
     """
     fields = _decode(payload)
     if len(fields) != 6:
@@ -127,6 +128,9 @@ def _body(kind: int, body: "list[Any]") -> "Any":
         _length(body, 3)
         first, slots = _uint(body[1], _SLOT_MAX, "slot"), _uint(body[2], _SLOT_MAX, "slots")
         return _bytes(body[0], 32, "chain"), first, slots
+    if kind == RELEASE:
+        _length(body, 2)
+        return _bytes(body[0], 32, "index"), _uint(body[1], limits.INT_MAX, "counter")
     if kind == NOTICE:
         return _notice(body)
     return None

@@ -165,7 +165,7 @@ class Duty:
             if node.shut():
                 self._samples, self._thinned, self._signing = [], 0, 0
                 self._retain(0)
-        while board.ticks() < end and not node.delivered:
+        while board.ticks() < end and (node.updates.busy or not node.delivered):
             if link.state() != "up" and board.ticks() - begun > limits.DUTY_CONNECT_MS_MAX:
                 break
             await self._look()

@@ -48,7 +48,7 @@ class Keyring:
         # One serial names one key: with two, a receipt's serial would not say who signed it.
         if serial < self.serial or (serial == self.serial and public_key != self._public_key):
             return "serial"
-        if not await self._valid(self._root_key, opened):
+        if not await self.valid(self._root_key, opened):
             return "root_signature"
         # The answers of two tasks may have been checked at once; the higher one stays.
         if serial >= self.serial:
@@ -70,13 +70,14 @@ class Keyring:
             return "serial"
         if not self._not_before_ms <= time_ms < self._not_after_ms:
             return "validity"
-        return "" if await self._valid(self._public_key, opened) else "signature"
+        return "" if await self.valid(self._public_key, opened) else "signature"
 
     def _take(self, payload: bytes) -> None:
         statement = downlinks.parse_statement(payload)
         _, self._public_key, self.serial, self._not_before_ms, self._not_after_ms = statement
 
-    async def _valid(self, public_key: bytes, opened: "cose.Sign1") -> bool:
+    async def valid(self, public_key: bytes, opened: "cose.Sign1") -> bool:
+        """Whether public_key's owner signed it; in slices, which let other tasks run."""
         # One at a time: what a verification holds is a tenth of a small heap.
         while self._verifying:
             await self._board.sleep(0)

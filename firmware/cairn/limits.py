@@ -1,5 +1,8 @@
 """Numbers of the protocol (spec/protocol.md section 11) and of this firmware, each said once."""
 
+# Of this firmware: what hello and a release say of it.
+VERSION = "0.1.0"
+
 # Protocol.
 UINT32_MAX = 0xFFFFFFFF
 SEQ_MAX = (1 << 53) - 1
@@ -175,3 +178,29 @@ DUTY_SLEEP_MS_MIN = 1_000
 # How long a wake that a reset ended may have gone on since its last note: awake, for the time, for
 # a beacon, until the watchdog or the pause after a failure, and until the next ticks 0.
 DUTY_JUMP_MS_MAX = 480_000
+
+# Releases (docs/decisions/0024-updates.md).
+INDEX_BYTES_MAX = 1_024
+BUNDLE_BYTES_MAX = 8_192
+ARCHITECTURES_MAX = 8
+ARCHITECTURE_BYTES_MAX = 16
+RELEASE_KEYS_MAX = 8
+RELEASE_FILES_MAX = 96
+RELEASE_FILE_BYTES_MAX = 262_144
+RELEASE_NAME_BYTES_MAX = 48
+# A release comes to all at once; a fleet that asks for it all at once takes its gateway down.
+UPDATE_SPREAD_MS_MAX = 600_000
+UPDATE_BACKOFF_MS_MIN = 10_000
+UPDATE_BACKOFF_MS_MAX = HOUR_MS
+# Instead of a pause until the next attempt.
+UPDATE_REFUSED = -1
+UPDATE_INSTALLED = -2
+# What is downloaded is written in such pieces: two of them fill a block of flash.
+UPDATE_PIECE_BYTES = 2_048
+FLASH_BLOCK_BYTES = 4_096
+# Beside the files of a program: its list, folders, and what littlefs needs to turn round.
+UPDATE_SPARE_BLOCKS = 12
+# Boots in which a new program may prove itself, and how long the network has to be there in one.
+TRIAL_TRIES = 3
+TRIAL_TRIES_MAX = 250
+TRIAL_ONLINE_MS = 1_800_000

@@ -18,6 +18,7 @@ from .overlay import borrow
 from .receipts import Receipt, Receipts
 from .sender import Sender
 from .timekeeper import Timekeeper
+from .updates import Updates
 
 TYPE_CHECKING = False  # there is no typing module on the board
 if TYPE_CHECKING:
@@ -95,11 +96,11 @@ class Node:
             takes_part=coverage,
         )
         self.faults = faults or Faults(board)
+        self.updates = Updates(board, config, self._keyring, self, self._timekeeper.wanted)
         self.refused: "list[tuple[int, int]]" = []
         self.notices: "list[tuple[int, str, bytes]]" = []
-        self.downlinks_refused = 0
         self.last_refusal = ""
-        self.sampled = self.receipted = 0
+        self.sampled = self.receipted = self.downlinks_refused = 0
         self.earlier: "list[tuple[int, int, int]]" = []
         if self.outbox.lost or self.outbox.tail_lost:
             self.faults.note("outbox.damaged", "seqs " + str(self.outbox.lost))
@@ -219,7 +220,7 @@ class Node:
             readings = await self._board.sample()
             if readings:
                 self._batch.add(ticks, readings, self._stride())
-            over = self.clock.synced and _day(due) != _day(due + interval_ms)
+            over = self.clock.synced and (due + interval_ms) % limits.DAY_MS < interval_ms
             if over or len(self._batch) >= self._config.samples_per_message:
                 if self.outbox.crowded():
                     # Known receipts first: what is delivered must not be counted as dropped.
@@ -268,6 +269,7 @@ class Node:
         """Verify what waited for a time or a key."""
         await self._settle()
         await self.coverage.settle()
+        await self.updates.settle()
 
     def time_fault(self, code: str) -> None:
         """Why a time source gave none."""
@@ -314,6 +316,8 @@ class Node:
             return await self.coverage.take_commit(opened, serial, time_ms, body)
         if kind == downlinks.KEYS:
             return await self._take_keys(body)
+        if kind == downlinks.RELEASE:
+            return await self.updates.take(opened, serial, time_ms, body)
         if kind == downlinks.NOTICE:
             self.notices = (self.notices + [body])[-_LOG_MAX:]
         return ""
@@ -351,11 +355,10 @@ class Node:
     async def _settle(self, *, must: bool = False) -> str:
         """Verify the newest receipt if something hangs on it, and act on it."""
         receipt = self._receipts.newest
-        if receipt.signed is None or self._settling:
+        signed = receipt.signed
+        if signed is None or self._settling or not self._worth_verifying(receipt, must=must):
             return ""
-        if not must and not self._worth_verifying(receipt):
-            return ""
-        opened, serial, time_ms = receipt.signed
+        opened, serial, time_ms = signed
         if serial > self._keyring.serial:
             self._timekeeper.wanted.set()
             return ""
@@ -370,8 +373,8 @@ class Node:
         self._act_on_verified(receipt)
         return ""
 
-    def _worth_verifying(self, receipt: Receipt) -> bool:
-        if self._chain.lost or not self._sender.registered:
+    def _worth_verifying(self, receipt: Receipt, *, must: bool) -> bool:
+        if must or self._chain.lost or self.updates.trial or not self._sender.registered:
             return True
         freeable = self.outbox.freeable(receipt.covers)
         return freeable >= limits.FREE_BYTES_MIN or (freeable > 0 and self.outbox.crowded())
@@ -385,6 +388,7 @@ class Node:
             self._remember(self._announced)
             self._sender.flush()
         self.outbox.free(receipt.covers)
+        self.updates.receipted(fresh=receipt.highest() >= self._chain.first)
 
     async def _give_up_chain(self) -> None:
         await self._board.sleep(limits.CHAIN_LOST_WAIT_MS)
@@ -394,7 +398,3 @@ class Node:
     def _resume_chain(self, known: "tuple[int, int] | None") -> None:
         self._chain.resume(known, self._board.entropy(4))
         self._ready.set()
-
-
-def _day(time_ms: int) -> int:
-    return time_ms // limits.DAY_MS

@@ -70,6 +70,9 @@ class Vigil:
             self._healthy = True
             self._store(0, 0, self._lives[2])
         self._note_unmapped()
+        # A broker without receipts is a new program's fault; no network at all may not be.
+        if self._node.updates.watch(limits.VIGIL_MS, online=self._link.state() == "up"):
+            return "update.unhealthy"
         return self._look_at_network(now)
 
     def _is_healthy(self, now: int) -> bool:
@@ -121,6 +124,7 @@ class Vigil:
         self._stage = stage
         self._recovered_ticks = now
         self._faults.note("vigil.recover", "stage %d, quiet for %d s" % (stage, quiet_ms // 1000))
+        borrow("improv").attend(self._board, self._config)
         # Beside us, for it may take longer than the watchdog waits.
         self._board.spawn(self._try_recover(stage))
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from gateway.device.compile import Told, compiled
 from gateway.device.flash import PARTITION_BLOCKS, pack, unpack
-from gateway.device.minify import MAIN_MODULE, minify
+from gateway.device.minify import MAIN_MODULE, minify, minify_console
 from gateway.device.program import Unlinkable
-from gateway.device.sources import firmware_sources, for_architecture
+from gateway.device.sources import CONSOLE_FILE, CONSOLE_FILES, firmware_sources, for_architecture
 from gateway.shell.errors import Code, OperatorFault
 
 __all__ = ["ARCHITECTURES", "Image", "build_image", "unpack"]
@@ -85,8 +85,12 @@ def build_image(
 def _minified(
     texts: Mapping[str, str], keep: Iterable[str]
 ) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    first = {name: text for name, text in texts.items() if name not in CONSOLE_FILES}
     try:
-        made = minify(texts, keep=keep)
+        made = minify(first, keep=keep)
+        if CONSOLE_FILE not in texts:
+            return made.texts, made.names
+        console = minify_console(texts)
     except (SyntaxError, Unlinkable) as error:
         raise OperatorFault(
             "The firmware's sources cannot be made small.",
@@ -94,4 +98,4 @@ def _minified(
             "Correct the source, or build with --plain.",
             Code.FIRMWARE_REFUSED,
         ) from error
-    return made.texts, made.names
+    return console.texts | made.texts, console.names | made.names

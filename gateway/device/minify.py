@@ -28,11 +28,19 @@ RESIDENT_MODULE = "app"
 MAIN_MODULE = "application"
 
 _BASE = f"{PACKAGE}.boards.base"
+# The second program: what a host calls over the serial console (firmware/console.py).
+CONSOLE = "console"
+CONSOLE_DOORS: Mapping[str, tuple[str, ...]] = {
+    CONSOLE: ("whoami", "begin", "put", "provision", "wifi", "join", "check", "forget"),
+}
+# Its modules must not be taken for those of the first one.
+CONSOLE_PREFIX = "con_"
+
 # What other programs may import from an image by its old name (the tests' boards do).
 DOORS: Mapping[str, tuple[str, ...]] = {
     f"{PACKAGE}.station": ("run",),
     f"{PACKAGE}.identity": ("open_identity",),
-    f"{PACKAGE}.limits": ("STREAM_TIMEOUT_MS", "RETAINED_BYTES"),
+    f"{PACKAGE}.limits": ("STREAM_TIMEOUT_MS", "RETAINED_BYTES", "VERSION"),
     f"{PACKAGE}.boards.directory_files": ("DirectoryFiles",),
     f"{PACKAGE}.sensors.rack": ("Rack",),
     _BASE: ("Board", "Files", "Event", "Stream", "Link"),
@@ -40,7 +48,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
 # Tuples of texts that are names of attributes, and so keep them.
 TABLES = (f"{PACKAGE}.config:_FIELDS",)
 # Modules that use objects of the interpreter or of a board, whose names are not ours to change.
-_OUTWARD = (f"{PACKAGE}.boards.", f"{PACKAGE}.sensors.", "main:")
+_OUTWARD = (f"{PACKAGE}.boards.", f"{PACKAGE}.sensors.", "main:", f"{CONSOLE}:")
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,11 @@ def minify(
     doors: Mapping[str, tuple[str, ...]] = DOORS,
     overlays: Mapping[str, tuple[str, ...]] = OVERLAYS,
     keep: Iterable[str] = (),
+    home: str = RESIDENT_MODULE,
 ) -> Minified:
-    """The same program in less memory. keep: attributes that keep their names."""
+    """The same program in less memory. keep: attributes that keep their names; home: name of the
+    resident module.
+    """
     kept = {name: text for name, text in texts.items() if name.endswith(NATIVE_SUFFIX)}
     linked = {name: text for name, text in texts.items() if name not in kept}
     linked[LOADER_FILE] = LOADER
@@ -88,21 +99,31 @@ def minify(
         for gid, unit in wanted.items()
         if gid.rpartition(".")[0] not in whole
     }
-    wanted |= {gid: MAIN_MODULE for gid in program.items if _is_of_main(gid, open_doors)}
+    if MAIN in program.statements:
+        mains = {gid: MAIN_MODULE for gid in program.items if _is_of_main(gid, open_doors)}
+        wanted = mains | wanted
     layout = outline(
         program, wanted, [LOAD, PLAIN, *ALWAYS_RESIDENT, *roots], foreign, {MAIN: MAIN_MODULE}
     )
     names = rename(program, pinned=pinned, kept=calls, units=layout.units)
     made = dict(kept)
     for unit, gids in layout.units.items():
-        module = unit or RESIDENT_MODULE
+        module = unit or home
         last = program.statements.get(MAIN, []) if module == MAIN_MODULE else []
-        made[f"{module}.py"] = module_text(program, names, gids, RESIDENT_MODULE, last)
+        made[f"{module}.py"] = module_text(program, names, gids, home, last)
     for module, members in open_doors.items():
         if members:
             file = module.replace(".", "/") + ".py"
-            made[file] = door_text(names, layout.units, members, constants, RESIDENT_MODULE)
-    return Minified(made, _map(names, layout.units), layout.left)
+            made[file] = door_text(names, layout.units, members, constants, home)
+    return Minified(made, _map(names, layout.units, home), layout.left)
+
+
+def minify_console(texts: Mapping[str, str]) -> Minified:
+    """The second program of an image, apart from the first: each works without the other."""
+    alone = {name: text for name, text in texts.items() if name != f"{MAIN}.py"}
+    overlays = {CONSOLE_PREFIX + unit: patterns for unit, patterns in OVERLAYS.items()}
+    home = CONSOLE_PREFIX + RESIDENT_MODULE
+    return minify(alone, doors=CONSOLE_DOORS, overlays=overlays, home=home)
 
 
 def _outward(program: Program) -> set[str]:
@@ -160,9 +181,9 @@ def _is_of_main(gid: str, doors: Mapping[str, Mapping[str, str]]) -> bool:
     return module not in doors and module.startswith((f"{PACKAGE}.boards.", "main"))
 
 
-def _map(names: Names, units: Mapping[str, list[str]]) -> dict[str, dict[str, str]]:
+def _map(names: Names, units: Mapping[str, list[str]], home: str) -> dict[str, dict[str, str]]:
     found = {
-        unit or RESIDENT_MODULE: {names.ids[gid]: gid.split("@")[0] for gid in gids}
+        unit or home: {names.ids[gid]: gid.split("@")[0] for gid in gids}
         for unit, gids in units.items()
     }
     found["attributes"] = {}

@@ -60,7 +60,12 @@ RESIDENT = (
     "mqtt:Parser.next",
     "beaconer:Beaconer._send",
     "beaconer:Beaconer._send_in_time",
+    "updates:Updates.work",
+    "updates:Updates.watch",
 )
+
+# What of a board's own code is loaded for a while all the same.
+_NOT_RESIDENT = ("boards.esp32_setup:*", "boards.program_files:*")
 
 # Large and needed as one piece: a heap in pieces may have no room for it each time.
 ALWAYS_RESIDENT = ("cairn.ed25519_tables:COMB",)
@@ -87,7 +92,7 @@ OVERLAYS: dict[str, tuple[str, ...]] = {
         "entropy:Entropy.__init__", "faults:Faults.__init__", "vigil:Vigil.__init__",
         "beacons:SentLog.tidy", "chain:Chain.resume", "chain:_stored",
         "node:Node._give_up_chain", "node:Node._resume_chain",
-        "sensors.rack:*", "identity:*",
+        "sensors.rack:*", "identity:*", "vault:*", "updates:Updates.__init__",
     ),
     # What the station says of itself, and its clock.
     "n": (
@@ -110,10 +115,15 @@ OVERLAYS: dict[str, tuple[str, ...]] = {
     "w": (
         "node:Node.take", "node:Node._take", "node:Node._take_keys", "node:Node._take_receipt",
         "node:Node._settle", "node:Node.settle_all", "coverage:Coverage.take_commit",
-        "coverage:Coverage.settle", "keyring:Keyring.verify", "keyring:Keyring._valid",
-        "keyring:Keyring.adopt",
+        "coverage:Coverage.settle", "keyring:Keyring.verify", "keyring:Keyring.valid",
+        "keyring:Keyring.adopt", "updates:Updates.settle", "updates:Updates.take",
     ),
     "v": ("class ed25519_verify:Verification", "ed25519_verify:*"),
+    # An update is installed, for minutes in a year; and the state of the slots.
+    "u": (
+        "class update:*", "class update_fetch:*", "update:*", "update_fetch:*", "releases:*",
+    ),
+    "f": ("slots:*", "updates:*"),
     # Keys, hashes and signatures.
     "s": (
         "ed25519:*",
@@ -143,6 +153,10 @@ OVERLAYS: dict[str, tuple[str, ...]] = {
         "beacons:awake", "beacons:message_head", "beacons:channel_of", "regions:*",
     ),
     "e": ("coverage:*", "beacons:*", "witness:*", "listener:*"),
+    # Setting up over the serial console, and the files of other programs.
+    "improv": ("class improv:*", "improv:*"),
+    "setup": ("class boards.esp32_setup:*", "boards.esp32_setup:*"),
+    "files": ("class boards.program_files:*", "boards.program_files:*"),
     # Each driver's classes live as long as its sensor does.
     "adc": ("class sensors.adc:*", "sensors.adc:*"),
     "bme280": ("class sensors.bme280:*", "sensors.bme280:*"),
@@ -167,13 +181,21 @@ def overlay_of(
     for gid, nodes in candidates.items():
         if nodes < _NODES_MIN:
             continue
-        if any(fnmatchcase(gid, _full(pattern)) for pattern in RESIDENT):
+        if _is_resident(gid):
             continue
         for unit, patterns in overlays.items():
             if any(fnmatchcase(gid, _full(pattern)) for pattern in patterns):
                 found[gid] = unit
                 break
     return found
+
+
+def _is_resident(gid: str) -> bool:
+    # Without the word that a class has before its id.
+    name = gid.rpartition(" ")[2]
+    if any(fnmatchcase(name, _full(pattern)) for pattern in _NOT_RESIDENT):
+        return False
+    return any(fnmatchcase(gid, _full(pattern)) for pattern in RESIDENT)
 
 
 def _full(pattern: str) -> str:

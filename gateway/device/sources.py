@@ -13,6 +13,13 @@ _ROOT = Path(__file__).parents[2]
 _SHIPPED = _ROOT / "cairn"
 _CHECKOUT = _ROOT / "firmware" / "cairn"
 _SHIPPED_MAIN = Path(__file__).parent / "board_main.py"
+_SHIPPED_CONSOLE = Path(__file__).parent / "board_console.py"
+
+MAIN_FILE = "main.py"
+# The second program (docs/firmware.md, "The serial console").
+CONSOLE_FILE = "console.py"
+# What only that has.
+CONSOLE_FILES = (CONSOLE_FILE, "cairn/boards/checks.py")
 
 # Boards that run where there is a whole Python: never in flash.
 _HOST_ONLY = {"cairn/boards/host.py"}
@@ -21,11 +28,12 @@ NATIVE_SUFFIX = "_viper.py"
 
 
 def firmware_sources(source: Path | None = None) -> dict[str, str]:
-    """Texts by name ("cairn/node.py", "main.py").
+    """Texts by name ("cairn/node.py", "main.py", "console.py").
 
-    source: a folder with cairn/ and main.py; None: the program that this gateway came with.
+    source: a folder with cairn/, main.py and perhaps console.py; None: the program that this
+    gateway came with.
     """
-    package, main = _places(source)
+    package, main, console = _places(source)
     texts = {
         f"cairn/{path.relative_to(package).as_posix()}": path.read_text("utf-8")
         for path in sorted(package.rglob("*.py"))
@@ -37,7 +45,9 @@ def firmware_sources(source: Path | None = None) -> dict[str, str]:
             "Install the gateway again, or name a folder with cairn/ and main.py.",
             Code.FIRMWARE_MISSING,
         )
-    texts["main.py"] = main.read_text("utf-8")
+    texts[MAIN_FILE] = main.read_text("utf-8")
+    if console.is_file():
+        texts[CONSOLE_FILE] = console.read_text("utf-8")
     return {name: text for name, text in texts.items() if name not in _HOST_ONLY}
 
 
@@ -48,10 +58,11 @@ def for_architecture(texts: Mapping[str, str], *, native: bool) -> dict[str, str
     }
 
 
-def _places(source: Path | None) -> tuple[Path, Path]:
+def _places(source: Path | None) -> tuple[Path, Path, Path]:
     if source is not None:
-        return source / "cairn", source / "main.py"
+        return source / "cairn", source / MAIN_FILE, source / CONSOLE_FILE
     # A checkout first: its gateway may stand beside an older installed package.
     if _CHECKOUT.is_dir():
-        return _CHECKOUT, _ROOT / "firmware" / "main.py"
-    return _SHIPPED, _SHIPPED_MAIN
+        firmware = _CHECKOUT.parent
+        return _CHECKOUT, firmware / MAIN_FILE, firmware / CONSOLE_FILE
+    return _SHIPPED, _SHIPPED_MAIN, _SHIPPED_CONSOLE

@@ -116,26 +116,32 @@ class Flash:
         return 0
 
 
+def mounted(flash: Flash, *, fresh: bool) -> LittleFS:
+    """The file system on a flash, as a boot finds it; fresh: a new one."""
+    disk = LittleFS(
+        context=flash,
+        mount=False,
+        block_size=BLOCK_BYTES,
+        block_count=flash.blocks,
+        read_size=PROG_BYTES,
+        prog_size=PROG_BYTES,
+        lookahead_size=PROG_BYTES,
+        cache_size=CACHE_BYTES,
+        block_cycles=BLOCK_CYCLES,
+        disk_version=DISK_VERSION,
+    )
+    if fresh:
+        disk.format()
+    disk.mount()
+    return disk
+
+
 class LittlefsDisk(Files):
     """Files of a board on a Flash; mounted when made, as at a boot."""
 
     def __init__(self, flash: Flash, *, fresh: bool = False) -> None:
         self.flash = flash
-        self._fs = LittleFS(
-            context=flash,
-            mount=False,
-            block_size=BLOCK_BYTES,
-            block_count=flash.blocks,
-            read_size=PROG_BYTES,
-            prog_size=PROG_BYTES,
-            lookahead_size=PROG_BYTES,
-            cache_size=CACHE_BYTES,
-            block_cycles=BLOCK_CYCLES,
-            disk_version=DISK_VERSION,
-        )
-        if fresh:
-            self._fs.format()
-        self._fs.mount()
+        self._fs = mounted(flash, fresh=fresh)
         self._folders = {name for name in self._list("/") if name == FOLDER}
         for name in self._all():
             if name.endswith(TEMPORARY):

@@ -1,7 +1,7 @@
 """The ESP32 board on a real MicroPython with real sockets, TLS and littlefs (not on an ESP32).
 
 The interpreter is MicroPython's unix port: the same asyncio, Mbed TLS and littlefs sources as on
-the chip. What the chip alone has (machine, network, NVS, ESP-NOW) is tests/unit/firmware/chip.
+the chip. What the chip alone has (machine, network, NVS, ESP-NOW) is simulator/virtual/chip.
 """
 
 import re
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-FOLDERS = [ROOT / "firmware", ROOT / "tests" / "unit" / "firmware" / "chip", HERE]
+FOLDERS = [ROOT / "firmware", ROOT / "simulator" / "virtual" / "chip", HERE]
 ENVIRONMENT = {"MICROPYPATH": ":".join([*map(str, FOLDERS), ".frozen"])}
 WAIT_S = 60
 DHT22 = 10
@@ -192,7 +192,8 @@ def unpacked_image(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("form", [pytest.param("sources", marks=pytest.mark.slow), "image"])
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["sources", "image"])
 def test_main_on_micropython_delivers_signed_readings_over_tls(
     form: str, unix_micropython: str, require_component, tmp_path: Path
 ):

@@ -9,9 +9,11 @@ from gateway.cli.bench_heap import HEAP_BAR, SIGNATURE_BAR, measure_heap, signat
 
 NodeModules = Callable[[str], Path]
 pytestmark = pytest.mark.slow
-# Measured: 90 to 93 kB, and 168 kB as written (docs/decisions/0018). More would be a step back.
-LIVE_BYTES_MAX = 98_000
-AT_WORK_BYTES_MAX = 82_000
+# Measured: 89 to 95 kB, at work 73 to 79 kB; 168 kB as written (docs/decisions/0018). Runs of one
+# program lie up to 8 kB apart, so these lie that far above them: more would be a step back. They
+# are no goal: the bar itself is HEAP_BAR, and the bench says that it is not met.
+LIVE_BYTES_MAX = 104_000
+AT_WORK_BYTES_MAX = 88_000
 MINUTES = 12
 
 

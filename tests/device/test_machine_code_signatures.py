@@ -105,6 +105,7 @@ def test_the_group_operations_agree(native):
     assert list(of(machine)) == list(of(ed25519_point))
 
 
+@pytest.mark.slow
 def test_verdicts_are_zebras(native):
     rng = random.Random(4)
     message = b"what a station reported"

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 STUBS = ROOT / ".venv-stubs"
-CHIP = ROOT / "tests" / "unit" / "firmware" / "chip"
+CHIP = ROOT / "simulator" / "virtual" / "chip"
 # Of the stand-ins: what a test looks at, not the module.
 OURS = {"World", "power_on", "silence"}
 # lora is micropython-lib's and has no stubs.
@@ -54,7 +54,8 @@ def test_the_firmware_keeps_to_the_types_of_the_esp32_port(stubs: Path) -> None:
     modules = list((ROOT / "firmware").glob("cairn/**/*.py"))
     assert any(module.name == "esp32.py" for module in modules)
     checked = [module for module in modules if not module.name.endswith("_viper.py")]
-    assert f"in {len(checked) + 1} source files" in done.stdout, "not every module was looked at"
+    # And main.py, launch.py and console.py beside the package.
+    assert f"in {len(checked) + 3} source files" in done.stdout, "not every module was looked at"
 
 
 def test_misuse_is_found(stubs: Path, tmp_path: Path) -> None:
@@ -144,7 +145,7 @@ def drifts(name: str, source: str) -> Iterator[str]:
     stand_in = ast.parse(source)
     functions, classes = stub_of(name)
     for function, [ours] in signatures(stand_in).items():
-        if function in OURS:
+        if function in OURS or function.startswith("_"):
             continue
         if function not in functions or not fits(ours, functions[function]):
             yield f"{name}.{function}"
@@ -158,6 +159,8 @@ def drifts(name: str, source: str) -> Iterator[str]:
         theirs["__new__"] = theirs.get("__init__", [])
         for method, [ours] in signatures(part).items():
             if method == "reset" and part.name == "WLAN":
+                continue
+            if method.startswith("_") and not method.endswith("__"):
                 continue
             if method not in theirs or not fits(ours, theirs[method]):
                 yield f"{name}.{part.name}.{method}"

@@ -49,6 +49,13 @@ class LivingBoard(BenchBoard):
             raise OSError("no route")
         return TimeStream(self.world, self.bench.gateway.time_answer)
 
+    @property
+    def vault(self) -> base.Files:
+        return self.bench.vault
+
+    def offer(self) -> bytes | None:
+        return self.bench.offered
+
     def spawn(self, coroutine: Any) -> None:
         self.world.spawn(self._watched(coroutine))
 
@@ -118,7 +125,8 @@ class LivingBoard(BenchBoard):
 
 class StationBench:
     """rtc_ppm: how much longer a sleep takes than was asked for. rtc: the board has a clock that
-    survives resets. memory: it has retained memory. core_alone: a power cut of the files is a
+    survives resets. vault: where the configuration is, which a board may have beside its files.
+    memory: it has retained memory. core_alone: a power cut of the files is a
     reset of the core, which leaves retained memory alone. files hold a configuration; network:
     what the station's link can reach. node: that of the newest boot.
     """
@@ -126,7 +134,9 @@ class StationBench:
     def __init__(self, monkeypatch: Any, **changes: Any) -> None:
         self.config = make_config(**{"broker_host": "broker.test", **changes})
         self.world = World()
-        self.files = FaultyFiles()
+        self.vault: base.Files = FaultyFiles()
+        self.files = self.vault
+        self.offered: bytes | None = None
         chain.create(self.files)
         config.store(self.files, self.config)
         self.gateway = Gateway(self.config.network_id)

@@ -1,10 +1,23 @@
 """A certificate authority for the length of one test, made with the program openssl."""
 
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+DATED = """[ca]
+default_ca = one
+[one]
+new_certs_dir = {folder}/new
+database = {folder}/index
+serial = {folder}/serial
+unique_subject = no
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+"""
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,25 @@ class Authority:
         to = ["-in", request, "-out", certificate, "-extfile", extensions, "-days", "2"]
         _run(self.openssl, "x509", "-req", *signed, *to)
         return certificate, key
+
+    def dated(self, name: str, start_s: int, end_s: int) -> tuple[Path, Path]:
+        """The same, good from one second of UTC to another, whatever is now."""
+        database = self.folder / "dated"
+        (database / "new").mkdir(parents=True, exist_ok=True)
+        (database / "index").touch()
+        settings = database / "ca.cnf"
+        settings.write_text(DATED.format(folder=database))
+        plain, key = self.issue(name)
+        certificate = plain.with_suffix(f".{start_s}.crt")
+        dates = [time.strftime("%Y%m%d%H%M%SZ", time.gmtime(at)) for at in (start_s, end_s)]
+        by = ["-cert", self.certificate, "-keyfile", self.folder / "ca.key", "-batch", "-notext"]
+        when = ["-startdate", dates[0], "-enddate", dates[1], "-rand_serial"]
+        to = ["-in", plain.with_suffix(".csr"), "-out", certificate]
+        extensions = ["-extfile", plain.with_suffix(".ext")]
+        _run(self.openssl, "ca", "-config", settings, *by, *when, *to, *extensions)
+        own = key.with_suffix(f".{start_s}.key")
+        own.write_bytes(key.read_bytes())
+        return certificate, own
 
     def der(self) -> bytes:
         return _run(self.openssl, "x509", "-in", self.certificate, "-outform", "DER")

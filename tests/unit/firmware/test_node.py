@@ -2,7 +2,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from cairn import announce, limits, sealed, wire
+from cairn import limits, sealed, wire
 from cairn.node import Node
 
 from tests.unit.firmware.bench import (
@@ -35,7 +35,7 @@ def test_a_day() -> None:
     assert sum(map(len, bench.stored().values())) < 2 * limits.FREE_BYTES_MIN
     hello = bench.gateway.fields(wire.HELLO)[0]
     assert hello[6][0] == wire.SOURCE_GATEWAY
-    assert hello[7][1] == announce.FIRMWARE
+    assert hello[7][1] == f"cairn {limits.VERSION}"
 
 
 def test_samples_lie_on_a_grid_inside_their_day() -> None:
@@ -205,7 +205,7 @@ def test_changes_are_announced_once(change: str, monkeypatch: pytest.MonkeyPatch
     if change == "config":
         bench.config = make_config(antenna=(200, 30))
     elif change == "firmware":
-        monkeypatch.setattr(announce, "FIRMWARE", "cairn 9.9.9")
+        monkeypatch.setattr(limits, "VERSION", "9.9.9")
     else:
         bench.config = make_config(owner=b"p" * 20)
     for _ in range(2):
