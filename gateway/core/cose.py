@@ -99,6 +99,13 @@ def sign1(
     return body + _SIGNATURE_HEAD + sign(to_be_signed), sha256(to_be_signed).digest()
 
 
+def signature_input(kid: bytes, network_id: bytes, role: Role, payload: bytes) -> bytes:
+    """What a key signs of a payload whose envelope is not kept, of any length."""
+    protected = (_PREFIX + kid)[_PROTECTED]
+    aad = _aad_item(network_id, role)
+    return b"".join((b"\x84\x6aSignature1", protected, aad, encode(payload)))
+
+
 @lru_cache(maxsize=64)
 def _aad_item(network_id: bytes, role: Role) -> bytes:
     """external_aad as the byte string that stands in the Sig_structure."""

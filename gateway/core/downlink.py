@@ -14,6 +14,7 @@ TO_ALL = b""
 # Tells its reader what happened just now; to whoever subscribes later it would be a lie.
 _NOTICE = "notice"
 ENTROPY = "entropy"
+RELEASE = "release"
 
 
 class Downlink(NamedTuple):
@@ -80,8 +81,9 @@ def tick_body(slot: int) -> list[Any]:
     return [slot]
 
 
-def release_body(manifest_hash: bytes, counter: int) -> list[Any]:
-    return [manifest_hash, counter]
+def release_body(index_hash: bytes, counter: int) -> list[Any]:
+    """The release that boards should run; 32 zero bytes and 0: none."""
+    return [index_hash, counter]
 
 
 def notice_body(code: int, text: str, detail: bytes) -> list[Any]:

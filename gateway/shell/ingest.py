@@ -177,6 +177,11 @@ class Ingest:
         self._send(said)
         self._count_entropy(counts)
 
+    async def tell_release(self) -> None:
+        """Say again which release boards should run. OperatorFault once ingest has failed."""
+        now_ms = self._clock.now_ms()
+        self._send(await self._call(lambda gateway: gateway.release_downlinks(now_ms)))
+
     # ---- the life of it
 
     async def run(self) -> None:
@@ -312,6 +317,8 @@ class Ingest:
         now_ms = self._clock.now_ms()
         try:
             source.send(await self._call(lambda gateway: gateway.keys_downlink(now_ms)))
+            for downlink in await self._call(lambda gateway: gateway.release_downlinks(now_ms)):
+                source.send(downlink)
             if isinstance(self._clock, DrivenClock) and now_ms is not None:
                 slot = now_ms // SLOT_MS
                 source.send(await self._call(lambda gateway: gateway.tick_downlink(slot, now_ms)))

@@ -29,6 +29,7 @@ from gateway.shell.lock import Addresses, held, remove_addresses, write_addresse
 from gateway.shell.metrics import Metrics
 from gateway.shell.net_tag import net_tagger
 from gateway.shell.network import DATABASE, NetworkKeys, load_keys
+from gateway.shell.onboarding import boards_ca, onboarding, reach
 from gateway.shell.runtime_health import Watch
 from gateway.shell.runtime_log import IngestLog, LoggedMetrics
 from gateway.shell.secret_files import api_key, read_secret
@@ -101,6 +102,8 @@ async def _start(loaded: Loaded, keys: NetworkKeys, parts: AsyncExitStack) -> _R
     """Start every part; each leaves on `parts` how it is stopped, the last one first."""
     settings = loaded.settings
     key = api_key(loaded.keys_dir)
+    # Asked for by every board that is set up: a file that cannot be read is a fault now.
+    boards_ca(settings)
     clock = _clock(settings, keys)
     worker, live, metrics = Worker(), LiveFeed(), LoggedMetrics()
     ingest = Ingest(worker, clock, _limits(settings), live, metrics)
@@ -115,6 +118,11 @@ async def _start(loaded: Loaded, keys: NetworkKeys, parts: AsyncExitStack) -> _R
         metrics=metrics,
         health=watch.health,
         api_key=key,
+        onboarding=lambda rules: onboarding(
+            settings, keys, reach(settings, mqtt_port=_port(source), http_port=http.port), rules
+        ),
+        tell_release=ingest.tell_release,
+        flash_images_dir=settings.flash_images_dir,
     )
     http = ApiServer(create_app(deps), live, settings.http_host, settings.http_port)
 
@@ -266,6 +274,10 @@ def _addresses(settings: Settings, source: Source, http_port: int) -> Addresses:
     assert mqtt is not None
     http = f"http://{_host(settings.http_host)}:{http_port}"
     return Addresses(os.getpid(), mqtt, http, settings.clock)
+
+
+def _port(source: Source) -> int | None:
+    return source.port if isinstance(source, Endpoint) else None
 
 
 def _host(host: str) -> str:

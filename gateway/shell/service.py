@@ -58,6 +58,7 @@ from gateway.shell.network import NetworkKeys, sign_with
 from gateway.shell.opening import open_statements, read_events, restore_admission
 from gateway.shell.operator_events import check_event, event_refused
 from gateway.shell.refusals import Refusals
+from gateway.shell.releases import announcement
 from gateway.shell.store.base import Batch, Centre, Logged, Store
 from gateway.shell.voice import Voice
 
@@ -157,6 +158,11 @@ class Gateway:
 
     def keys_downlink(self, now_ms: int | None) -> Downlink:
         return self._voice.keys(self._time(now_ms))
+
+    def release_downlinks(self, now_ms: int | None) -> list[Downlink]:
+        """Which release boards should run, or that none is any more; empty if none ever was."""
+        said = announcement(self._keys.folder)
+        return [] if said is None else [self._voice.release(*said, self._time(now_ms))]
 
     def tick_downlink(self, slot: int, now_ms: int) -> Downlink:
         return self._voice.tick(slot, now_ms)

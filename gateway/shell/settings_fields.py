@@ -3,6 +3,8 @@
 docs/configuration.md is held to this list by a test. Secrets are named by their files only.
 """
 
+import re
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -19,6 +21,7 @@ ENV_PREFIX = "CAIRN_"
 _BROKER_SCHEMES = ("mqtt", "mqtts")
 _WEB_SCHEMES = ("http", "https")
 _PORT_MAX = 65_535
+_HOST = re.compile(r"[0-9A-Za-z.:_-]{1,253}")
 
 
 def _setting(
@@ -64,6 +67,19 @@ def _web_url(value: str) -> str:
         fits = False
     if not fits:
         raise ValueError("Not http://HOST/... or https://HOST/...")
+    return value
+
+
+def _host(value: str) -> str:
+    """A name or address alone: boards put the port behind it themselves."""
+    fits = bool(_HOST.fullmatch(value))
+    try:
+        if ":" in value:
+            IPv6Address(value)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError("Not a host name or address alone, such as cairn.example.org")
     return value
 
 
@@ -128,6 +144,32 @@ class Settings(BaseSettings):
 
     http_host: str = _setting("127.0.0.1", "address", "Where the HTTP API listens.")
     http_port: int = _port(8080, "Port of the HTTP API; 0 takes a free one.")
+
+    public_host: Annotated[str, AfterValidator(_host)] | None = _setting(
+        None,
+        "host",
+        "Name or address under which boards reach this gateway. Empty: the address on which it "
+        "listens; if that is every interface, this machine's address towards the network.",
+    )
+    mqtt_ca_file: Path | None = _setting(
+        None,
+        "path",
+        "Certificate (PEM) that boards are given to check the TLS of their broker. Empty: with "
+        "the gateway's own endpoint the last one of `mqtt_tls_cert`, with a foreign broker "
+        "`broker_ca_file`.",
+    )
+    board_port: str = _setting(
+        "auto",
+        "port",
+        "Where `cairn board` finds the board: a device such as `/dev/ttyUSB0` or `COM3`, or a URL "
+        "that pyserial knows. `auto` looks for it.",
+    )
+    flash_images_dir: Path | None = _setting(
+        None,
+        "path",
+        "Directory of official MicroPython images (`.bin`) that the page `/flash` may offer. "
+        "Empty: it offers none.",
+    )
 
     clock: Literal["real", "driven"] = _setting(
         "real",

@@ -106,6 +106,11 @@ def look_at_chain(store: Store, network: Network, device: bytes) -> ChainFinding
     return chain_findings(links, opening.delivered.get(device, Before()))
 
 
+def approved_devices(store: Store, network: Network) -> set[bytes]:
+    """Whom the operator let in by name."""
+    return _decided(store, network).approved
+
+
 def _opening(store: Store) -> tuple[StoredEpoch | None, EpochState]:
     """The newest closed epoch, and the state that it began with."""
     numbers = store.epoch_numbers()

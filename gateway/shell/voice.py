@@ -9,6 +9,7 @@ from typing import Any
 from gateway.core.cbor_profile import encode
 from gateway.core.cose import ID16_BYTES, Role
 from gateway.core.downlink import (
+    RELEASE,
     TO_ALL,
     Downlink,
     downlink_payload,
@@ -16,6 +17,7 @@ from gateway.core.downlink import (
     keys_body,
     notice_body,
     receipt_body,
+    release_body,
     tick_body,
     time_body,
 )
@@ -51,6 +53,11 @@ class Voice:
         """The commitment to a day's chain, as bytes: they are kept, and said again as they are."""
         body = entropy_commit_body(chain_end, first_slot, slots)
         return self._signed(Kind.ENTROPY_COMMIT, TO_ALL, time_ms, body)
+
+    def release(self, index_hash: bytes, counter: int, time_ms: int) -> Downlink:
+        """Which release boards should run; 32 zero bytes and 0: none."""
+        body = release_body(index_hash, counter)
+        return Downlink(TO_ALL, RELEASE, self._signed(Kind.RELEASE, TO_ALL, time_ms, body))
 
     def refusal(self, device: bytes, verdict: Verdict, data: bytes, time_ms: int) -> Downlink:
         """Tells a sender which of its messages (by the hash of its bytes) was refused, and why."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import beacon_cases
 import invalid_bodies
 import invalid_cases
+import release_cases
 import valid_cases
 
 
@@ -20,6 +21,7 @@ def main(root: Path) -> None:
         *invalid_cases.cases(),
         *invalid_bodies.cases(),
         *beacon_cases.cases(),
+        *release_cases.cases(),
     ]
     names = {(case.folder, case.name) for case in cases}
     if len(names) != len(cases):

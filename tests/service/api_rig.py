@@ -10,7 +10,9 @@ import httpx
 from fastapi import FastAPI
 
 from gateway.core.admission import Arrival
+from gateway.core.downlink import Downlink
 from gateway.core.registry import Policy
+from gateway.core.rules import Rules
 from gateway.core.verdicts import Verdict
 from gateway.shell.api.app import create_app
 from gateway.shell.api.deps import ApiDeps
@@ -19,6 +21,8 @@ from gateway.shell.health import Check, Health
 from gateway.shell.live import LiveEvent, LiveFeed
 from gateway.shell.metrics import Metrics
 from gateway.shell.network import DATABASE, NetworkKeys
+from gateway.shell.onboarding import Onboarding, onboarding, reach
+from gateway.shell.settings_fields import Settings
 from gateway.shell.store.sqlite import SqliteStore
 from gateway.shell.worker import Worker
 from tests.service.gateway_rig import DUE, day_of, network, open_gateway
@@ -28,6 +32,8 @@ API_KEY = "5a" * 32
 FAR_CELL = 0x891F1D4D297FFFF
 HEALTHY = Health(live=True, ready=True, checks=(Check("store", ok=True, detail="answers"),))
 CALL_SECONDS_MAX = 60
+# Nothing listens there; boards are only told of it.
+MQTT_PORT = 18_830
 
 
 class HandClock:
@@ -52,6 +58,7 @@ class LiveApi:
         self.app: FastAPI
         self.server: ApiServer
         self.worker = Worker()
+        self.told: list[Downlink] = []
         self._policy = policy
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="api under test")
@@ -80,12 +87,15 @@ class LiveApi:
 
         return self.run(called())
 
-    def deliver(self, *messages: bytes, now_ms: int, publish: bool = True) -> list[Verdict]:
-        """Hand messages to the gateway, as ingest does, and tell the feed."""
+    def deliver(
+        self, *messages: bytes, now_ms: int, publish: bool = True, topic: bytes | None = None
+    ) -> list[Verdict]:
+        """Hand messages to the gateway, as ingest does, and tell the feed. topic: the device in
+        it, if that is looked at.
+        """
         self.clock.ms = now_ms
-        return self.run(
-            self._deliver([Arrival(None, data) for data in messages], now_ms, publish=publish)
-        )
+        arrivals = [Arrival(topic, data) for data in messages]
+        return self.run(self._deliver(arrivals, now_ms, publish=publish))
 
     def advance(self, now_ms: int) -> None:
         """Let protocol time be, and close what is due."""
@@ -106,6 +116,14 @@ class LiveApi:
     def client(self, **options) -> httpx.Client:
         return httpx.Client(base_url=self.url, trust_env=False, timeout=30, **options)
 
+    def _onboarding(self, rules: Rules) -> Onboarding:
+        reached = reach(Settings(), mqtt_port=MQTT_PORT, http_port=self.server.port)
+        return onboarding(Settings(), self.keys, reached, rules)
+
+    async def _tell_release(self) -> None:
+        """As ingest does it, to nobody."""
+        self.told += await self.worker.call(lambda gateway: gateway.release_downlinks(None))
+
     async def _start(self) -> None:
         self.feed = LiveFeed()
         await self.worker.start(lambda: open_gateway(self.keys, self._policy))
@@ -118,6 +136,8 @@ class LiveApi:
             metrics=self.metrics,
             health=lambda: self.health,
             api_key=API_KEY,
+            onboarding=self._onboarding,
+            tell_release=self._tell_release,
         )
         self.app = create_app(deps)
         self.server = ApiServer(self.app, self.feed, "127.0.0.1", 0)

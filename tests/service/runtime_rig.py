@@ -70,6 +70,26 @@ class Site:
 
 
 @contextmanager
+def running_site(
+    keys: NetworkKeys, folder: Path, stations: "list[SigningStation] | None"
+) -> Iterator[Site]:
+    """A site at work. stations: whom a Mosquitto before the gateway knows; None: no broker."""
+    broker = None
+    if stations is not None:
+        names = [device_name(one.device) for one in stations]
+        broker = MosquittoChild(keys.folder, folder / "broker", names)
+        broker.start()
+    site = Site(keys, broker)
+    try:
+        site.gateway.start()
+        yield site
+    finally:
+        site.gateway.stop()
+        if broker is not None:
+            broker.stop()
+
+
+@contextmanager
 def endpoint_up(keys: NetworkKeys) -> Iterator[Site]:
     """A gateway that listens itself, already up."""
     site = Site(keys, None)

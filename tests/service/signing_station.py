@@ -43,9 +43,9 @@ class SigningStation:
         self._prev = message_id[:16]
         return data
 
-    def hello(self, time_ms: int) -> bytes:
+    def hello(self, time_ms: int, firmware: str = "test") -> bytes:
         declared = [[TEMPERATURE, 0, INTERVAL_MS]]
-        body = [self.public_key, "test", declared, [0, 0, 0], bytes(32), self._cell, None]
+        body = [self.public_key, firmware, declared, [0, 0, 0], bytes(32), self._cell, None]
         return self.message(Kind.HELLO, time_ms, body)
 
     def claim(self, time_ms: int, owner: bytes) -> bytes:

@@ -14,11 +14,14 @@ from gateway.core.ids import device_name
 from gateway.shell.api.app import document
 from gateway.shell.api.document import text
 from gateway.shell.api.problems import CATALOG, SCHEMA, ApiCode
+from gateway.shell.releases import publish
 from tests.service.api_rig import API_KEY, World, live_api
-from tests.service.gateway_rig import EPOCH, OWNER
+from tests.service.gateway_rig import EPOCH, OWNER, START
+from tests.unit.gateway.release_kit import ReleaseWorld
 
 ROOT = Path(__file__).resolve().parents[2]
 AUTHORIZED = {"Authorization": f"Bearer {API_KEY}"}
+RELEASE = 3
 ANY_ROUTE = {"busy", "gateway_fault"}
 
 
@@ -28,6 +31,8 @@ def api(tmp_path_factory):
     with live_api(world.keys) as running:
         world.fill(running)
         running.near = world.near
+        running.release = ReleaseWorld(world.keys).release(RELEASE)
+        publish(world.keys.folder, running.release, world.keys, START)
         yield running
 
 
@@ -67,6 +72,9 @@ def _point_at_something(case, api) -> None:
         "owner": f"0x{OWNER.hex()}",
         "collection": "cells-1h",
         "location": "871f1d489ffffff",
+        "counter": RELEASE,
+        "architecture": "bytecode",
+        "sha256": min(api.release.files).hex(),
     }
     for name in case.path_parameters:
         case.path_parameters[name] = real[name]

@@ -11,10 +11,8 @@ import pytest
 
 from gateway.cli.gateway_child import LOG, GatewayChild
 from gateway.core.genesis import DAY_MS
-from gateway.core.ids import device_name
 from gateway.shell.lock import ADDRESSES, is_held, running
 from gateway.shell.network import DATABASE, NetworkKeys, create_network
-from tests.service.children import MosquittoChild
 from tests.service.paho_station import PahoStation
 from tests.service.runtime_rig import (
     SECONDS_MAX,
@@ -24,6 +22,7 @@ from tests.service.runtime_rig import (
     now_ms,
     real_network,
     receipt_of,
+    running_site,
     stored,
 )
 from tests.service.signing_station import SigningStation
@@ -51,19 +50,11 @@ def site(
     tmp_path: Path,
     require_component: Callable[[str], str],
 ) -> Iterator[Site]:
-    broker = None
-    if request.param == "mosquitto":
+    behind = request.param == "mosquitto"
+    if behind:
         require_component("mosquitto")
-        broker = MosquittoChild(keys.folder, tmp_path / "broker", [device_name(station.device)])
-        broker.start()
-    site = Site(keys, broker)
-    try:
-        site.gateway.start()
-        yield site
-    finally:
-        site.gateway.stop()
-        if broker is not None:
-            broker.stop()
+    with running_site(keys, tmp_path, [station] if behind else None) as one:
+        yield one
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "spec" / "vectors"
 _HEX = ("network_id", "public_key", "bytes", "device", "seed", "message_id", "hello_key")
-OTHER_FORMS = {"merkle", "beacon_schedule"}
+OTHER_FORMS = {"merkle", "beacon_schedule", "release_bundle", "release_index", "release_shown"}
 """Folders without messages; their tests read them themselves."""
 
 
