@@ -9,6 +9,7 @@ import click
 from gateway.cli import (
     audit,
     bench,
+    board,
     broker,
     claim,
     config,
@@ -21,6 +22,7 @@ from gateway.cli import (
     fleet,
     gateway,
     network,
+    release,
     station,
 )
 from gateway.cli.faults import as_fault, exit_code
@@ -84,6 +86,8 @@ for _verb in (
     demo.demo,
     fleet.fleet,
     firmware.firmware,
+    release.release,
+    board.board,
     epoch.epoch,
     export.export,
     audit.audit,

@@ -21,6 +21,14 @@ data_option = click.option(
     default=None,
     help="Data directory of the network. Overrides the setting data_dir.",
 )
+port_option = click.option(
+    "--port",
+    "board_port",
+    default=None,
+    metavar="PORT",
+    help="Serial port of the board: /dev/ttyUSB0, COM3, rfc2217://HOST:PORT; auto looks for it. "
+    "Overrides the setting board_port.",
+)
 
 
 def load_settings(**flags: Any) -> "Loaded":
@@ -30,3 +38,8 @@ def load_settings(**flags: Any) -> "Loaded":
     root = click.get_current_context().find_root()
     file = root.params.get("config")
     return load(flags, file, environment())
+
+
+def port_of(board_port: str | None) -> str:
+    """The port that was asked for, or that is set."""
+    return load_settings(board_port=board_port).settings.board_port

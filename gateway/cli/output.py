@@ -133,9 +133,14 @@ def _silent(_done: int, _total: int) -> None:
 def print_fault(fault: OperatorFault) -> None:
     """Print what happened, why, what to do, and the stable code, to stderr."""
     label = click.style("error:", fg="red", bold=True) if colour() else "error:"
-    click.echo(f"{label} {fault.what}", err=True)
+    click.echo(f"{label} {_lines(fault.what)}", err=True)
     for name, text in (("why", fault.why), ("do", fault.do), ("code", str(fault.code))):
-        click.echo(f"  {name + ':':<6}{text}", err=True)
+        click.echo(f"  {name + ':':<6}{_lines(text)}", err=True)
+
+
+def _lines(text: str) -> str:
+    # A fault may quote a stranger: a board, a gateway, a file. A traceback has several lines.
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def colour() -> bool:

@@ -1,6 +1,7 @@
 """The board's image: the same bytes each time, all of it inside, and clear faults."""
 
 import hashlib
+import shutil
 
 import littlefs
 import pytest
@@ -46,9 +47,22 @@ def test_the_manifest_names_every_file(images):
         assert told[name]["sha256"] == hashlib.sha256(content).hexdigest()
 
 
+def test_the_second_program_is_apart_from_the_first(images, tmp_path):
+    files = images["bytecode"].files
+    second = {name for name in files if name.startswith(("con_", "console"))}
+    assert {"console.mpy", "con_app.mpy"} <= second
+    shutil.copytree("firmware", tmp_path / "alone", ignore=shutil.ignore_patterns("console.py"))
+    alone = build_image(tmp_path / "alone").files
+    assert alone == {name: data for name, data in files.items() if name not in second}
+    for name in second:
+        # What an image holds under another name belongs to the first program.
+        assert b"application" not in files[name]
+
+
 def test_the_plain_form_has_a_file_for_each_module():
     files = build_image(minified=False).files
     assert {"cairn/node.mpy", "cairn/boards/esp32.mpy", "application.mpy"} <= files.keys()
+    assert "console.mpy" in files
 
 
 def test_the_file_system_has_the_partitions_size_and_ends_with_its_content(images):

@@ -46,7 +46,20 @@ def test_the_table_names_every_file(run, source, tmp_path):
     done = run("--source", source, "--output", "x.img", "--architecture", "rv32imc", "--plain")
     assert done.exit_code == 0, done.output
     assert "cairn/station.mpy" in done.stdout
-    assert unpack((tmp_path / "x.img").read_bytes()).keys() >= {"cairn/station.mpy"}
+    files = unpack((tmp_path / "x.img").read_bytes())
+    assert files.keys() >= {"a/cairn/station.mpy", "a/release", "launch.mpy", "slots"}
+    assert files["main.py"] == b"import launch\nlaunch.start()\n"
+
+
+def test_a_counter_and_an_offer_go_into_it(run, source, tmp_path):
+    (tmp_path / "offer.cbor").write_bytes(b"a configuration")
+    done = run("--source", source, "--counter", "7", "--offer", "offer.cbor", "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    files = unpack((tmp_path / told["file"]).read_bytes())
+    assert told["counter"] == 7
+    assert files["offer"] == b"a configuration"
+    assert files["a/release"].startswith(b"cairn 1 7 xtensawin ")
 
 
 @pytest.mark.parametrize(
@@ -54,6 +67,7 @@ def test_the_table_names_every_file(run, source, tmp_path):
     [
         (["--source", "absent"], "firmware_missing", 3),
         (["--output", "absent/x"], "file_unwritable", 3),
+        (["--offer", "absent"], "file_unreadable", 3),
         (["--names", "absent/x"], "file_unwritable", 3),
         (["--partition", "64"], "image_too_large", 2),
     ],

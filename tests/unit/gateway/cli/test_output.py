@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.cli import output
+from gateway.shell.errors import Code, OperatorFault
 
 COLUMNS = ["station", "pay", "detail"]
 ROWS = [["a" * 26, "3.0000", "short"], ["b" * 26, "148.5000", "a longer sentence about it"]]
@@ -58,6 +59,13 @@ def test_a_strangers_words_are_neither_markup_nor_commands(terminal, columns, ca
     assert "[/red]" in text
     assert "\x1b[2J" not in text
     assert "�[2Jnet�work" in text
+
+
+def test_a_fault_that_quotes_a_stranger_steers_no_terminal(capsys):
+    output.print_fault(OperatorFault("\x1b[2Jwhat", "line 1\nline\x072", "do", Code.BOARD_RAISED))
+    told = capsys.readouterr().err
+    assert "\x1b" not in told
+    assert "line 1\nline\N{REPLACEMENT CHARACTER}2" in told
 
 
 def test_a_table_without_rows(terminal, capsys):

@@ -47,7 +47,7 @@ def test_every_code_has_one_section_and_every_section_a_code(repo_root: Path):
 def test_every_code_is_raised_somewhere(repo_root: Path):
     sources = "".join(
         path.read_text("utf-8")
-        for folder in ("shell", "cli", "device")
+        for folder in ("shell", "cli", "device", "board")
         for path in (repo_root / "gateway" / folder).rglob("*.py")
         if path.name not in {"errors.py", "faults.py"}
     )
