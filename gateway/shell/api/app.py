@@ -14,9 +14,12 @@ from gateway.shell.api import (
     routes_edr,
     routes_epochs,
     routes_events,
+    routes_flash,
     routes_gateway,
+    routes_onboarding,
     routes_operator,
     routes_readings,
+    routes_releases,
     routes_stations,
 )
 from gateway.shell.api.context import Api
@@ -36,8 +39,11 @@ _DESCRIPTION = (
 _SHAPES = (SenmlRecordShape, EventShape)
 _MODULES = (
     routes_gateway,
+    routes_onboarding,
+    routes_flash,
     routes_stations,
     routes_readings,
+    routes_releases,
     routes_cells,
     routes_edr,
     routes_epochs,

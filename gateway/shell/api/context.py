@@ -15,17 +15,22 @@ from fastapi import Depends, Request
 from gateway.core.coverage.model import Coverage
 from gateway.core.coverage.table import decode_coverage
 from gateway.core.epoch_inputs import StationRow
+from gateway.core.genesis import DAY_MS
 from gateway.core.quantities import Quantity, parse_quantities
 from gateway.core.station_table import decode_stations
+from gateway.shell.api.board_images import BoardImages
 from gateway.shell.api.bundles import Bundles
 from gateway.shell.api.deps import ApiDeps
 from gateway.shell.api.index import FILE, MessageIndex
+from gateway.shell.api.official_images import OfficialImages
 from gateway.shell.api.problems import ApiCode, Problem
 from gateway.shell.api.release import Releases
 from gateway.shell.epochs import due_ms
 from gateway.shell.errors import OperatorFault
 from gateway.shell.log import trouble
 from gateway.shell.network import read_pinned
+from gateway.shell.onboarding import Onboarding
+from gateway.shell.releases import Shelf
 from gateway.shell.service import Gateway
 from gateway.shell.store.base import Store, StoredEpoch
 
@@ -43,7 +48,10 @@ class Api:
         self.deps = deps
         self.index = MessageIndex(deps.network.folder / FILE, deps.network.network_id)
         self.releases = Releases(deps.network)
+        self.shelf = Shelf(deps.network.folder)
         self.bundles = Bundles(deps.network)
+        self.board_images = BoardImages()
+        self.official_images = OfficialImages(deps.flash_images_dir)
         self.exporting = asyncio.Lock()
         self.streams = 0
         self._quantities: dict[int, Quantity] = {}
@@ -129,6 +137,11 @@ class Api:
             kept = list(self._coverage.items())[-(_TABLES_KEPT - 1) :]
             self._coverage = {**dict(kept), stored.manifest_hash: found}
         return found
+
+    def onboarding(self, store: Store) -> Onboarding:
+        """What boards must know today. Called in a reading thread."""
+        self.releases.follow(store)
+        return self.deps.onboarding(self.releases.rules(self.now_ms(store) // DAY_MS))
 
     # ---- the gateway
 

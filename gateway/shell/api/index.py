@@ -16,7 +16,7 @@ from gateway.core.wire import decode
 from gateway.shell.api.index_entries import take
 from gateway.shell.store.base import Store
 
-VERSION = 1
+VERSION = 2
 FILE = "api-index.db"
 # A step that others wait for: some tens of milliseconds.
 STEP_MESSAGES_MAX = 2_000
@@ -48,6 +48,14 @@ class IndexedReadings(NamedTuple):
     recv_ms: int
     utc_ms: int
     last_ms: int
+
+
+class NewestReadings(NamedTuple):
+    """The readings message of a station that came last."""
+
+    position: int
+    message_id: bytes
+    recv_ms: int
 
 
 class MessageIndex:
@@ -127,6 +135,15 @@ class MessageIndex:
             (device, *after, last_ms_before, limit),
         )
         return [IndexedReadings(*row) for row in rows]
+
+    def newest_readings(self, device: bytes) -> NewestReadings | None:
+        """By arrival, whatever time it names."""
+        rows = self._rows(
+            "SELECT position, message_id, recv_ms FROM readings"
+            " WHERE device = ? ORDER BY position DESC LIMIT 1",
+            (device,),
+        )
+        return NewestReadings(*rows[0]) if rows else None
 
     def _rows(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
         with self._lock:

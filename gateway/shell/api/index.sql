@@ -47,6 +47,7 @@ CREATE TABLE readings (
     last_ms INTEGER
 );
 CREATE INDEX readings_by_time ON readings (device, last_ms, position);
+CREATE INDEX readings_by_arrival ON readings (device, position);
 CREATE INDEX readings_by_boot ON readings (device, boot) WHERE boot IS NOT NULL;
 
 -- The best mapping of each boot that had no time of its own.

@@ -20,8 +20,19 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
+# The pages: their own files and this gateway, nothing inline, no code made from text.
+_PAGE = {
+    **_HEADERS,
+    "Content-Security-Policy": "default-src 'self'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "serial=(self), geolocation=(self), camera=(), microphone=(), usb=()",
+}
+_PAGES = ("/flash",)
 # What a script of another site may read besides the body.
-_EXPOSED = "ETag, Link, Cairn-Released-To, Retry-After"
+_EXPOSED = "ETag, Link, Cairn-Released-To, Cairn-Sha256, Retry-After"
 
 
 class Surroundings:
@@ -55,12 +66,14 @@ class Surroundings:
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:
-    public = not scope["path"].startswith(OPERATOR_PATHS)
+    page = _is_page(scope["path"])
+    public = not page and not scope["path"].startswith(OPERATOR_PATHS)
+    added = _PAGE if page else _HEADERS
 
     async def outward(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
+            for name, value in added.items():
                 headers[name] = value
             # Anybody's page may read what anybody may read. No credentials are involved: the
             # operator's key is never sent by a browser on its own.
@@ -70,6 +83,10 @@ def _with_headers(scope: Scope, send: Send) -> Send:
         await send(message)
 
     return outward
+
+
+def _is_page(path: str) -> bool:
+    return any(path == one or path.startswith(one + "/") for one in _PAGES)
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -2,7 +2,7 @@
 holds them to these.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,6 +25,91 @@ class HealthShape(Shape):
     live: bool
     ready: bool
     checks: list[CheckShape]
+
+
+class BrokerShape(Shape):
+    """ca_pem: what boards check its TLS with; null beside tls: the operator must name it."""
+
+    host: str
+    port: int
+    tls: bool
+    ca_pem: str | None
+
+
+class TimeShape(Shape):
+    host: str
+    port: int
+
+
+class OnboardingShape(Shape):
+    """this_machine_only: the gateway listens on the loopback, where no board reaches it."""
+
+    name: str
+    network_id: str = Field(pattern=_HEX)
+    genesis: str = Field(pattern=_HEX)
+    root_key: str = Field(pattern=_HEX)
+    simulated: bool
+    broker: BrokerShape
+    time: TimeShape
+    this_machine_only: bool
+    region: str | None
+    beacon_every: int | None
+    admission_policy: str
+
+
+class ArrivedShape(Shape):
+    """An admitted message: its place in the admission log, and what became of it."""
+
+    message_id: str = Field(pattern=_HEX)
+    position: int
+    recv_ms: int
+    verdict: str
+
+
+class RefusedShape(Shape):
+    verdict: str
+    recv_ms: int
+    what: str
+    do: str
+
+
+class BoardSeenShape(Shape):
+    """position: the newest of the admission log, -1 while it is empty; it goes into `after` of
+    /v1/events. refused: the newest of each verdict.
+    """
+
+    device: str
+    state: Literal["registered", "waiting_approval", "unknown"]
+    registered_ms: int | None
+    last_ms: int | None
+    last_kind: str | None
+    reporting_interval_ms: int | None
+    readings: ArrivedShape | None
+    refused: list[RefusedShape]
+    position: int
+
+
+class ReleaseShape(Shape):
+    """A program for boards. withdrawn_ms: null while boards may have it."""
+
+    counter: int
+    version: str
+    architectures: list[str]
+    index_sha256: str = Field(pattern=_HEX)
+    trust_serial: int
+    published_ms: int
+    withdrawn_ms: int | None
+
+
+class ReleasesShape(Shape):
+    """announced: the counter of the release that boards are told to run, null if there is none."""
+
+    announced: int | None
+    releases: list[ReleaseShape]
+
+
+class AnnouncedShape(Shape):
+    counter: int | None
 
 
 class StatementShape(Shape):
@@ -69,6 +154,7 @@ class StationShape(Shape):
     station: str
     cell: str
     class_: str | None = Field(alias="class")
+    firmware: str
     registered_ms: int
     last_ms: int
 
@@ -272,3 +358,17 @@ class LoggedShape(Shape):
 
     serial: int
     time_ms: int
+
+
+class FlashImageShape(Shape):
+    """An official MicroPython image; version is empty if it does not say."""
+
+    name: str
+    bytes: int
+    sha256: str = Field(pattern=_HEX)
+    chip: str
+    version: str
+
+
+class FlashImagesShape(Shape):
+    images: list[FlashImageShape]

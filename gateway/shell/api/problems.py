@@ -42,6 +42,10 @@ class ApiCode(StrEnum):
     NOT_LIVE = "not_live"
     NOT_READY = "not_ready"
     PARAMETER_INVALID = "parameter_invalid"
+    RANGE_UNSATISFIABLE = "range_unsatisfiable"
+    RELEASE_MISSING = "release_missing"
+    RATE_LIMITED = "rate_limited"
+    STATION_REFUSED = "station_refused"
 
 
 class Entry(NamedTuple):
@@ -111,6 +115,30 @@ CATALOG: Mapping[str, Entry] = {
         422,
         "A parameter does not fit.",
         "Compare it with /openapi.json; `errors` names the parameters.",
+    ),
+    ApiCode.RATE_LIMITED: Entry(
+        429, "Too much is asked for.", "Ask again after the seconds in Retry-After."
+    ),
+    ApiCode.STATION_REFUSED: Entry(
+        409, "The station cannot be set up like that.", "See `detail`, which says what to do."
+    ),
+    Code.CA_UNUSABLE: Entry(
+        503,
+        "Boards cannot check this gateway's broker.",
+        "Its operator sets mqtt_ca_file to a PEM file with the one CA certificate.",
+    ),
+    Code.TOOLS_MISSING: Entry(
+        503,
+        "This gateway cannot make images for boards.",
+        "Its operator installs what is missing: pip install 'cairn-depin[device]'",
+    ),
+    ApiCode.RANGE_UNSATISFIABLE: Entry(
+        416, "The file has no such bytes.", "Content-Range says how many it has; ask for those."
+    ),
+    ApiCode.RELEASE_MISSING: Entry(
+        404,
+        "There is no such release for boards here.",
+        "/v1/releases lists them; one that was withdrawn is served no more.",
     ),
     Code.STATION_UNKNOWN: Entry(
         404, "The station is not known here.", "/v1/stations lists those that are registered."

@@ -11,7 +11,7 @@ from gateway.core.operator import TEXT_BYTES_MAX, OperatorKind
 from gateway.core.verdicts import Verdict
 from gateway.shell.api.answers import device_of, json_answer
 from gateway.shell.api.context import Api, WithApi
-from gateway.shell.api.models import LoggedShape, SamplesShape
+from gateway.shell.api.models import AnnouncedShape, LoggedShape, SamplesShape
 from gateway.shell.api.problems import ApiCode, documented
 from gateway.shell.api.withheld import sample_visible_ms
 from gateway.shell.errors import Code
@@ -147,6 +147,15 @@ async def rules(api: WithApi, body: RulesBody) -> Response:
     """Announce the rules that count from an epoch on."""
     event = [body.first_epoch, bytes.fromhex(body.rules_hash)]
     return await _log(api, OperatorKind.RULES, event)
+
+
+@router.post("/announce-release", response_model=AnnouncedShape, responses=documented(*_KEYS))
+async def announce_release(api: WithApi) -> Response:
+    """Tell boards again which release to run: after one was published or withdrawn."""
+    await api.deps.tell_release()
+    known = await api.in_thread(api.shelf.releases)
+    live = [one.counter for one in known if one.withdrawn_ms is None]
+    return json_answer({"counter": live[-1] if live else None}, cache="no-store")
 
 
 @router.get(

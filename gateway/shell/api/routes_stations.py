@@ -125,6 +125,7 @@ def _line(one: IndexedStation, row: StationRow | None) -> dict[str, Any]:
         "station": device_name(one.device),
         "cell": f"{one.cell:x}",
         "class": None if row is None else class_name(row),
+        "firmware": one.firmware,
         "registered_ms": one.registered_ms,
         "last_ms": one.last_ms,
     }
