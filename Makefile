@@ -1,7 +1,7 @@
 # Nothing here prints to stdout before the command it runs: `make demo ARGS="--once --json"` is
 # read by programs. Set-up speaks on stderr and is a no-op when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo test test-quick lint bench nightly
+.PHONY: help setup setup-board setup-tests demo test test-quick lint bench nightly
 .SILENT:
 MAKEFLAGS += --no-print-directory
 
@@ -11,6 +11,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal -q --durations=10
 
 help:
 	echo "make setup       make .venv with the pinned packages"
+	echo "make setup-board the same, with what builds images and flashes boards"
 	echo "make demo        100 stations, 24 hours over MQTT, one paid and audited epoch (ARGS=... for flags)"
 	echo "make test        lint, types, import rules and every suite (PYTEST_ARGS=... for flags)"
 	echo "make test-quick  the same with fewer random cases, without tests marked slow"
@@ -20,6 +21,9 @@ help:
 
 setup:
 	PYTHON="$(or $(PYTHON),python3)" .ci/setup
+
+setup-board: setup
+	.ci/setup-board
 
 setup-tests: setup
 	.ci/setup-tests

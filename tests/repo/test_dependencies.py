@@ -40,14 +40,16 @@ def test_each_direct_dependency_is_justified_once_and_nothing_else(tree, direct)
 def test_every_transitive_dependency_is_pinned_at_what_is_installed(direct, constraints):
     pinned = {canonicalize_name(r.name): str(r.specifier)[2:] for r in direct} | constraints
     waiting = [r for r in direct if r.marker is None or r.marker.evaluate()]
-    installed = {}
+    installed, seen = {}, set()
     while waiting:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)
-        if name not in installed:
-            found = metadata.distribution(name)
-            installed[name] = found.version
+        found = metadata.distribution(name)
+        installed[name] = found.version
+        for extra in {"", *requirement.extras} - {one for of, one in seen if of == name}:
+            seen.add((name, extra))
+            asked = {"extra": extra}
             wanted = [Requirement(line) for line in found.requires or []]
-            waiting += [r for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
+            waiting += [r for r in wanted if r.marker is None or r.marker.evaluate(asked)]
     assert installed.items() <= pinned.items()
     assert constraints.keys() <= installed.keys()

@@ -30,6 +30,8 @@ COMMAND = re.compile(r"(?m)^\$ ((?:.*\\\n)*.*)$")
 COVERED_ELSEWHERE = re.compile(
     r"(git clone|cd|make (setup|test|test-quick|lint|bench|nightly|help))\b|make$"
 )
+# Their own tests run these, with what they need around them.
+TESTED_ELSEWHERE = {"docs/flash-a-board.md": "tests/board/test_flash_docs.py"}
 DEMO = re.compile(r"(make|cairn) demo$")
 SECONDS_MAX = 300
 
@@ -86,7 +88,11 @@ def session(text: str) -> list[Step]:
 def _documents() -> dict[str, list[Step]]:
     paths = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths}
-    return {name: session(text) for name, text in texts.items() if OPENING.search(text)}
+    return {
+        name: session(text)
+        for name, text in texts.items()
+        if OPENING.search(text) and name not in TESTED_ELSEWHERE
+    }
 
 
 DOCUMENTS = _documents()
@@ -141,6 +147,12 @@ def test_document(name, tmp_path, request):
         wrong = _play(step, tmp_path, request)
         if wrong:
             pytest.fail(f"{name}:{step.line}: $ {step.command}\n{wrong}", pytrace=False)
+
+
+def test_other_documents_have_a_test():
+    for name, test in TESTED_ELSEWHERE.items():
+        assert (ROOT / name).is_file()
+        assert Path(name).name in (ROOT / test).read_text(encoding="utf-8")
 
 
 def test_session_is_read_as_written():

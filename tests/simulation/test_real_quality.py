@@ -71,6 +71,7 @@ def test_honest_extremes_of_the_twin(twin):
     assert max(run_extremes(twin, 3, GROUND).values()) <= 0.01
 
 
+@pytest.mark.slow
 def test_flags_of_real_hours_are_titanlibs(real):
     titan = pytest.importorskip("titanlib")
     there = {place: row for row, place in enumerate(places(real))}
