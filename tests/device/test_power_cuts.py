@@ -122,6 +122,7 @@ class FlashStorage:
 
 
 @pytest.mark.parametrize("batched", [True, False])
+@pytest.mark.slow
 def test_cut_at_every_call_of_the_simulators_disk(*, batched: bool) -> None:
     for seed in range(4):
         cuts = sweep_live(

@@ -12,6 +12,8 @@ from simulator.micropython.host import Runner, read_application
 from tests.device.runner_rig import BARE_STATION, FIRMWARE, SAMPLES, Town, stored
 from tests.service.mqtt_link_rig import mosquitto
 
+pytestmark = pytest.mark.slow
+
 STATION = {
     "sample_interval_ms": 30_000,
     "samples_per_message": 1,
@@ -26,7 +28,7 @@ def application(kind: str) -> dict[str, bytes]:
     return unpack(build_image(architecture="bytecode").data)
 
 
-@pytest.fixture(params=[pytest.param("sources", marks=pytest.mark.slow), "image"])
+@pytest.fixture(params=["sources", "image"])
 def town(
     request: pytest.FixtureRequest,
     node_modules: Callable[[str], Path],
@@ -48,7 +50,6 @@ def start(town: Town, **options: object) -> None:
     town.runner.boot()
 
 
-@pytest.mark.slow
 def test_a_station_delivers_and_frees(town: Town) -> None:
     start(town)
     town.reach(town.delivered(40), step_ms=15_000)
@@ -117,7 +118,6 @@ def test_sensors_are_read_over_their_buses(town: Town) -> None:
 
 # A small image has no modules to make a station from without its vigil, which is in the way here.
 @pytest.mark.parametrize("town", ["sources"], indirect=True)
-@pytest.mark.slow
 def test_power_cuts_in_every_kind_of_operation(town: Town) -> None:
     """One boot after the other loses its power in its n-th flash operation, n = 0, 1, 2..."""
     runner = town.runner
@@ -143,7 +143,6 @@ def test_power_cuts_in_every_kind_of_operation(town: Town) -> None:
     assert set(town.reports()) <= {"downlink.unknown_id", "link.broken"}
 
 
-@pytest.mark.slow
 def test_forty_stations_in_one_process(
     record_property: Callable[[str, object], None],
     node_modules: Callable[[str], Path],

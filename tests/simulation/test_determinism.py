@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -25,6 +27,7 @@ def digest_in_new_process(seed, folder, hash_seed):
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_same_seed_in_two_processes_gives_one_digest(tmp_path, run, village):
     one = digest_in_new_process(7, tmp_path / "one", hash_seed=1)
     two = digest_in_new_process(7, tmp_path / "two", hash_seed=2)

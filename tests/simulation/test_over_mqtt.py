@@ -51,6 +51,7 @@ def folder(tmp_path):
     return tmp_path / "network"
 
 
+@pytest.mark.slow
 def test_a_quiet_fleet_is_exact(folder, calm_village):
     record = Record()
     with driven_gateway(folder, calm_village.start_ms, SEED) as child:

@@ -84,6 +84,7 @@ def synthetic_days(rules, tables, seed):
     return days
 
 
+@pytest.mark.slow
 def test_the_synthetic_twin(rules, tables):
     days = [day for seed in (1, 2) for day in synthetic_days(rules, tables, seed)]
     table = by_displacement(days, rules, tables)

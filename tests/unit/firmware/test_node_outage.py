@@ -16,6 +16,7 @@ MONTH_DAYS = 30
     "changes",
     [{}, {"samples_per_message": 1}, {"samples_per_message": 1, "outbox_bytes_max": 524_288}],
 )
+@pytest.mark.slow
 def test_a_month_without_gateway(changes: dict[str, Any]) -> None:
     bench = Bench(config=make_config(**changes))
     made = bench.boot()

@@ -11,6 +11,8 @@ from gateway.device.image import ARCHITECTURES, build_image, unpack
 from gateway.device.romfs import pack_romfs
 from gateway.shell.errors import Code, OperatorFault
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def images():

@@ -22,6 +22,8 @@ from gateway.cli.bench_coverage_measure import (
 from gateway.core.rules import parse_rules
 from gateway.shell.spec_files import read_spec
 
+pytestmark = pytest.mark.slow
+
 LIMIT = float(parse_rules(read_spec("rules/0001.toml")).place.odds_limit_milli)
 BARS = {
     "unproven_1000_pool_share",

@@ -15,6 +15,8 @@ from gateway.core.ids import device_name
 from gateway.shell.network import load_network
 from gateway.shell.store.sqlite import SqliteStore
 
+pytestmark = pytest.mark.slow
+
 EPOCH = 20514
 SCENARIO = """
 name = "hamlet"

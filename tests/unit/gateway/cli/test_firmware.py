@@ -9,6 +9,8 @@ from click.testing import CliRunner
 from gateway.cli.app import main
 from gateway.device.image import unpack
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
