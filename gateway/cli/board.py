@@ -1,9 +1,12 @@
 """`cairn board`: a board on a cable. Each verb's module is imported when it is asked for."""
 
+from collections import UserDict
+from collections.abc import Iterator
 from importlib import import_module
 
 import click
 
+# In the order in which a newcomer needs them.
 _VERBS = {
     "flash": "gateway.cli.board_flash",
     "provision": "gateway.cli.board_provision",
@@ -15,19 +18,29 @@ _VERBS = {
 }
 
 
-class _Verbs(click.Group):
+class _Imported(UserDict[str, click.Command]):
+    """The verbs by name, as click and the manual ask for them."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        module = import_module(_VERBS[name])
+        verb: click.Command = getattr(module, name.replace("-", "_"))
+        return verb
+
+    def __contains__(self, name: object) -> bool:
+        return name in _VERBS
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_VERBS)
+
+    def __len__(self) -> int:
+        return len(_VERBS)
+
+
+class _InOrder(click.Group):
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        # In the order in which a newcomer needs them.
-        return list(_VERBS)
-
-    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _VERBS:
-            return None
-        module = import_module(_VERBS[cmd_name])
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
-        return command
+        return list(self.commands)
 
 
-@click.group(cls=_Verbs)
+@click.group(cls=_InOrder, commands=_Imported())
 def board() -> None:
     """A board on a cable: flash it, set it up, find out what is wrong with it."""

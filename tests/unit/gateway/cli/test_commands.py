@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from gateway.cli import main
+from gateway.cli import board, main
 from gateway.cli.faults import as_fault
 from gateway.cli.reference import commands, reference
 from gateway.core.rules import RulesError
@@ -42,6 +42,13 @@ def test_the_manual_is_what_the_commands_say(repo_root: Path):
     )
 
 
+def test_verbs_that_are_imported_when_asked_for_are_in_the_manual():
+    listed = cairn("board", "--help").output.partition("Commands:")[2].split("\n")
+    names = {line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "}
+    assert names == set(board.board.commands)
+    assert {f"cairn board {name}" for name in names} <= set(LEAVES)
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_every_command_and_option_has_help(name: str):
     command = VERBS[name]
@@ -63,6 +70,7 @@ def test_every_verb_answers_in_json_on_demand(name: str):
         (["audt"], "Did you mean 'audit'?"),
         (["epoch", "lsit"], "Did you mean 'list'?"),
         (["fleet", "rum"], "Did you mean 'run'?"),
+        (["board", "flsh"], "Did you mean 'flash'?"),
     ],
 )
 def test_an_unknown_verb_gets_a_suggestion(arguments, suggestion):
