@@ -12,7 +12,8 @@ CONFIG_MARK = b"config"
 # MicroPython's own layout, to look for the mark where a board has no table.
 USUAL_NVS = Partition("nvs", 1, 2, 0x9000, 0x6000)
 
-_ARCHITECTURES = {"esp32": "xtensawin", "esp32s3": "xtensawin", "esp32c3": "rv32imc"}
+# By the name of the chip, the machine code that it runs.
+ARCHITECTURES = {"esp32": "xtensawin", "esp32s3": "xtensawin", "esp32c3": "rv32imc"}
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,12 @@ class Plan:
 
 def architecture_for(chip: str) -> str:
     """The machine code that the chip runs."""
-    return _ARCHITECTURES[chip]
+    return ARCHITECTURES[chip]
 
 
 def check_board(chip: str, asked: str | None) -> None:
     """Refuse a chip that Cairn does not run on, or another one than was asked for."""
-    if chip not in _ARCHITECTURES:
+    if chip not in ARCHITECTURES:
         raise OperatorFault(
             "Cairn does not run on this chip.",
             f"It is an {chip}.",

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.board.flash_plan import ARCHITECTURES as CHIPS
 from gateway.cli.options import PATH, json_option, port_of, port_option
-from gateway.cli.output import emit_json, print_facts, printable, progress
+from gateway.cli.output import emit_json, print_facts, progress
+from gateway.device.image import ARCHITECTURES
 from gateway.shell.errors import OperatorFault
+from gateway.shell.printable import printable
 
 if TYPE_CHECKING:
     from gateway.board.flash import Flashing
     from gateway.board.flash_states import State
     from gateway.cli.output import Progress
 
-BOARDS = ("esp32", "esp32s3", "esp32c3")
-# Not imported from gateway.device.image, which compiles: help must be quick.
-_ARCHITECTURES = ("xtensawin", "rv32imc", "bytecode")
 _HEX_DIGITS = 64
 
 
@@ -27,7 +27,7 @@ _HEX_DIGITS = 64
 @port_option
 @click.option(
     "--board",
-    type=click.Choice(BOARDS),
+    type=click.Choice(tuple(CHIPS)),
     help="Refuse another chip. Default: what the chip says it is.",
 )
 @click.option(
@@ -39,7 +39,7 @@ _HEX_DIGITS = 64
 @click.option("--sha256", "digest", metavar="HEX", help="SHA-256 that the image must have.")
 @click.option(
     "--architecture",
-    type=click.Choice(_ARCHITECTURES),
+    type=click.Choice(ARCHITECTURES),
     help="Machine code of the program. Default: the chip's; bytecode runs on any.",
 )
 @click.option(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from gateway.cli.options import PATH, Verb, load_settings
 
@@ -142,6 +143,12 @@ class Wanted:
     broker_password_file: Path | None
     no_join: bool
     yes: bool
+    # Whether any of those that a board is told was given.
+    named: bool = False
+
+
+# They say how it is set up, not what the board is told.
+_NOT_TOLD = {"gateway_url", "places", "no_join", "yes", "named"}
 
 
 def provision_options(verb: Verb) -> Verb:
@@ -149,8 +156,12 @@ def provision_options(verb: Verb) -> Verb:
 
     @functools.wraps(verb)
     def gathered(**given: Any) -> Any:
-        names = Wanted.__dataclass_fields__
-        wanted = Wanted(**{name: given.pop(name) for name in names})
+        names = [name for name in Wanted.__dataclass_fields__ if name in given]
+        source = click.get_current_context().get_parameter_source
+        named = any(
+            source(name) is ParameterSource.COMMANDLINE for name in names if name not in _NOT_TOLD
+        )
+        wanted = Wanted(**{name: given.pop(name) for name in names}, named=named)
         return verb(wanted=wanted, **given)
 
     for option in reversed(_OPTIONS):

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,13 +18,16 @@ from gateway.cli.board_doctor import (
 )
 from gateway.cli.board_provision_order import Wanted, provision_options
 from gateway.cli.options import PATH, data_option, json_option, port_option
-from gateway.cli.output import emit_json, print_facts, printable, progress
+from gateway.cli.output import emit_json, print_facts, progress
+from gateway.device.image import ARCHITECTURES
 from gateway.shell.errors import Code, OperatorFault
+from gateway.shell.printable import printable
 
 if TYPE_CHECKING:
+    from gateway.board.answer import Answer
     from gateway.board.doctor_report import Finding, Report
     from gateway.board.doctor_serial import SerialBoard
-    from gateway.board.doctor_sides import Accepted, Answer, GatewaySide
+    from gateway.board.doctor_sides import Accepted, GatewaySide
     from gateway.board.follow import Change, Follower
 
 _UNFLASHED = {Code.BOARD_BLANK, Code.BOARD_WITHOUT_CAIRN}
@@ -37,7 +40,11 @@ _UNFLASHED = {Code.BOARD_BLANK, Code.BOARD_WITHOUT_CAIRN}
     type=PATH,
     help="Official MicroPython image: flashed if there is no program on the board.",
 )
-@click.option("--architecture", help="Of the program that is flashed: as of `board flash`.")
+@click.option(
+    "--architecture",
+    type=click.Choice(ARCHITECTURES),
+    help="Of the program that is flashed: as of `board flash`.",
+)
 @provision_options
 @data_option
 @click.option(
@@ -140,7 +147,7 @@ class _Run:
 
     def _set_up(self, board: "SerialBoard") -> "tuple[Answer, GatewaySide | None]":
         answer = board.whoami()
-        if answer.ok and (_asked_for(self._wanted) or not _is_set_up(answer)):
+        if answer.ok and (self._wanted.named or not _is_set_up(answer)):
             self._provision(board)
             answer = board.whoami()
         gateway = named_gateway(self._wanted.gateway_url, self._data_dir)
@@ -267,12 +274,6 @@ def _flash(
 
 def _is_set_up(answer: "Answer") -> bool:
     return bool(answer.facts.get("config")) and answer.facts.get("wifi") is True
-
-
-def _asked_for(wanted: Wanted) -> bool:
-    """Whether anything was named that a board is told."""
-    named: tuple[Any, ...] = (wanted.ssid, wanted.place, wanted.owner, wanted.owner_key)
-    return any(one is not None for one in named) or bool(wanted.sensors)
 
 
 def _time_url(answer: "Answer") -> str | None:

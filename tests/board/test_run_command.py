@@ -124,6 +124,32 @@ def test_a_board_that_cannot_come_to_a_reading_is_not_waited_for(run, facts, cod
     assert (board.restarts, board.closed) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    "given,sets_up",
+    [
+        ((), False),
+        (("--yes", "--places", "."), False),
+        (("--sample-every", "30"), True),
+        (("--antenna", "2.15,6"), True),
+        (("--coarse",), True),
+        (("--broker-password-file", "x"), True),
+    ],
+)
+def test_whatever_a_board_is_told_sets_it_up_anew(run, monkeypatch, given, sets_up):
+    asked = []
+    monkeypatch.setattr(board_run._Run, "_provision", lambda _self, board: asked.append(board))
+    newer = replace(REGISTERED, reading=accepted(0), last_ms=NOW_MS)
+    done = run(Cable(), FakeGateway([REGISTERED, newer]), *given)
+    assert done.exit_code == 0, done.output
+    assert bool(asked) is sets_up
+
+
+def test_an_architecture_that_there_is_not_is_wrong_use(run):
+    done = run(Cable(), FakeGateway(), "--firmware", "x.bin", "--architecture", "z80")
+    assert done.exit_code == 2
+    assert "'z80' is not one of" in done.stderr
+
+
 def test_a_chip_without_a_program_is_a_fault_unless_an_image_was_given(run, monkeypatch):
     blank = OperatorFault("There is no program.", "Blank.", "Flash it.", Code.BOARD_BLANK)
     board = Cable(entering=blank)
