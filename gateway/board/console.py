@@ -5,15 +5,17 @@ field by field before anything is done with them.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.board.answer import Answer
 from gateway.board.ports import opened
 from gateway.board.repl import Repl
 from gateway.core.ids import device_id, device_name
 from gateway.shell.errors import Code, OperatorFault
+from gateway.shell.printable import printable
 
 _MARK = "cairn> "
 _ANSWER_S = 30.0
@@ -24,7 +26,7 @@ _JOIN_MARGIN_S = 20.0
 # Of a program that is sent in pieces: a board's heap is small, and hex would double them.
 _PIECE_BYTES = 256
 _PROGRAM = "console"
-# A board with slots says where its program is; one without has it in the root.
+# Where the program is, the loader says; where that is damaged, it is most likely still here.
 _OPEN = f"""\
 import sys
 try:
@@ -69,21 +71,11 @@ class BoardFacts:
     chip: str
     wifi: bool
     config: StationFacts | None
-    said: dict[str, Any]
+    said: Mapping[str, Any]
 
     @property
     def provisioned(self) -> bool:
         return self.config is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Of a call that may fail for a reason that the board can name: code and detail are its."""
-
-    ok: bool
-    code: str
-    detail: str
-    facts: dict[str, Any]
 
 
 class Console:
@@ -195,10 +187,10 @@ def _text(value: Any) -> str:
     """A board's word without what steers a terminal."""
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} instead of a text")
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in value)
+    return printable(value)
 
 
-def _facts(said: dict[str, Any]) -> BoardFacts:
+def _facts(said: Mapping[str, Any]) -> BoardFacts:
     public_key = bytes.fromhex(said["public_key"])
     device = _text(said["device"])
     if len(public_key) != 32 or device_name(device_id(public_key)) != device:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from gateway.board import doctor_board, doctor_gateway
+from gateway.board.answer import Answer
 from gateway.board.doctor_report import (
     NOT_BLOCKING,
     Finding,
@@ -21,7 +22,6 @@ from gateway.board.doctor_report import (
 )
 from gateway.board.doctor_sides import (
     UNKNOWN,
-    Answer,
     BoardSide,
     DeviceLook,
     GatewaySide,

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from gateway.board.answer import Answer
 from gateway.board.doctor_report import Finding, Link, failed, passed, skipped
-from gateway.board.doctor_sides import Answer, NetworkLook
+from gateway.board.doctor_sides import NetworkLook
 from gateway.board.station_codes import explained
 from gateway.core.explain import decimal
 from gateway.core.login import Login, LoginRefusal, open_login

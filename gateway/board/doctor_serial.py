@@ -7,13 +7,16 @@ Whoever makes one closes it: a board that was interrupted is started again, what
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway.board import doctor_sides, station_codes
+from gateway.board import station_codes
+from gateway.board.answer import Answer
 from gateway.board.console import Console
 from gateway.board.ports import is_gone, lost, opened
 from gateway.board.repl import Repl
 from gateway.shell.errors import Code, OperatorFault
+from gateway.shell.printable import printable
 
 if TYPE_CHECKING:
     from serial import SerialBase
@@ -68,17 +71,16 @@ class SerialBoard:
         self._console = Console(self._repl)
         self._console.open()
 
-    def whoami(self) -> doctor_sides.Answer:
+    def whoami(self) -> Answer:
         answer = self.console.asked_who()
         facts = dict(answer.facts)
         # It is asked for its fields; what is no such thing is as good as none.
         if not isinstance(facts.get("config"), dict):
             facts["config"] = None
-        return doctor_sides.Answer(answer.ok, answer.code, answer.detail, facts)
+        return replace(answer, facts=facts)
 
-    def check(self, name: str) -> doctor_sides.Answer:
-        answer = self.console.check(name)
-        return doctor_sides.Answer(answer.ok, answer.code, answer.detail, answer.facts)
+    def check(self, name: str) -> Answer:
+        return self.console.check(name)
 
     def restart(self) -> None:
         repl, self._repl, self._console = self._repl, None, None
@@ -175,8 +177,7 @@ class SerialBoard:
 
 
 def _shown(raw: bytes) -> str:
-    text = raw.decode("utf-8", "replace").strip("\r")
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    return printable(raw.decode("utf-8", "replace").strip("\r"))
 
 
 def _blank() -> OperatorFault:

@@ -4,22 +4,11 @@ Protocols and plain values alone, so that every outcome can be made up in a test
 doctor_serial.py and doctor_http.py.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the board's console program answered (firmware/console.py): facts are its other fields.
-
-    A fault carries a code of the table "Codes of a station".
-    """
-
-    ok: bool
-    code: str = ""
-    detail: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+from gateway.board.answer import Answer
 
 
 class BoardSide(Protocol):

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from gateway.board.ports import is_gone, lost
 from gateway.shell.errors import Code, OperatorFault
+from gateway.shell.printable import printable
 
 _Found = TypeVar("_Found")
 
@@ -324,8 +325,4 @@ def _raised(raised: bytes) -> OperatorFault:
 
 def _shown(data: bytes) -> str:
     """What a board printed, without what steers a terminal."""
-    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
-    return "".join(
-        sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}"
-        for sign in text
-    )
+    return printable(data.decode("utf-8", "replace").replace("\r\n", "\n"), also="\n")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.options import data_option, json_option, load_settings, port_of, port_option
-from gateway.cli.output import Progress, emit_json, heading, print_facts, printable, progress
+from gateway.cli.output import Progress, emit_json, heading, print_facts, progress
+from gateway.shell.printable import printable
 
 if TYPE_CHECKING:
     from gateway.board.doctor import Visit

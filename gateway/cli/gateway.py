@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.options import PATH, data_option, json_option, load_settings
-from gateway.cli.output import FOUND, emit_json, heading, print_facts, printable
+from gateway.cli.output import FOUND, emit_json, heading, print_facts
+from gateway.shell.printable import printable
 
 if TYPE_CHECKING:
     from gateway.shell.doctor import Finding

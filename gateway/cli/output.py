@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from gateway.shell.errors import OperatorFault
+from gateway.shell.printable import printable
 
 OK = 0
 FOUND = 1
@@ -84,11 +85,6 @@ def _plain(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Collect
             for column, cell, width in zip(columns, line, widths, strict=True)
         )
         click.echo("  ".join(cells).rstrip())
-
-
-def printable(text: str) -> str:
-    """Text without control characters, which a stranger could steer a terminal with."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def heading(text: str) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 from nacl.signing import SigningKey
 
+from gateway.board.answer import Answer
 from gateway.board.doctor import Patient, Visit
 from gateway.board.doctor_report import Finding, Link, Report, State
 from gateway.board.doctor_sides import (
     Accepted,
-    Answer,
     DeviceLook,
     Flag,
     NetworkLook,

@@ -3,8 +3,8 @@
 import pytest
 from nacl.signing import SigningKey
 
+from gateway.board.answer import Answer
 from gateway.board.doctor_report import Link, State
-from gateway.board.doctor_sides import Answer
 from gateway.shell.errors import OperatorFault
 from tests.board.doctor_rig import (
     NAME,

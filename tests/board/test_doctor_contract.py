@@ -10,8 +10,9 @@ import jsonschema_rs
 import pytest
 
 from gateway.board import doctor_board
+from gateway.board.answer import Answer
 from gateway.board.doctor_report import NOT_BLOCKING, UNREACHED, Link
-from gateway.board.doctor_sides import Answer, Unreached
+from gateway.board.doctor_sides import Unreached
 from gateway.board.station_codes import StationCode, explained, station_codes, told
 from gateway.shell.errors import Code, OperatorFault
 from gateway.shell.spec_files import read_spec
