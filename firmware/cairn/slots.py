@@ -10,6 +10,7 @@ board has had is kept in the vault too, where neither a new file system nor a lo
 from hashlib import sha256
 
 from . import cbor, cose, limits, sealed
+from .vault import FLOORS
 
 TYPE_CHECKING = False  # there is no typing module on the board
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 STATE = "slots"
 RELEASE = "release"
-FLOORS = "releases"
 NONE = "-"
 _MARK = b"L1"
 _CHECK_BYTES = 4

@@ -1,6 +1,6 @@
 """What of updates stays in memory: what is offered, and whether this program is on trial.
 
-The gateway announces one release to all (spec/protocol.md section 7.4); it says which bytes to
+The gateway announces one release to all (spec/protocol.md section 13); it says which bytes to
 ask for. Whether they may run, only the release keys say (releases.py).
 """
 

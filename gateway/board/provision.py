@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from gateway.board.console import Answer, BoardFacts, Console, StationFacts
+from gateway.board.answer import Answer
+from gateway.board.console import BoardFacts, Console, StationFacts
 from gateway.board.owner import owner_of, owner_proof
 from gateway.board.place import Place, keep, kept, place_file
 from gateway.core.ids import parse_device
@@ -201,7 +202,7 @@ def _config(
         broker_password=password,
     )
     config = station_config(onboarding, choice, device)
-    return config, config_bytes(onboarding, choice, device)
+    return config, config_bytes(config)
 
 
 def _statements(
@@ -212,7 +213,8 @@ def _statements(
     if facts.config is not None:
         told.append("The board is set up already. This changes:")
         told += [
-            f"  {name}: {old} -> {new}" for name, old, new in differences(facts.config, config)
+            f"  {name}: {old} -> {new}"
+            for name, old, new in differences(facts.config, config, onboarding.network_id)
         ]
         if facts.config.network != onboarding.network_id:
             told.append(
@@ -224,12 +226,15 @@ def _statements(
     return told
 
 
-def differences(old: StationFacts, new: StationConfig) -> list[tuple[str, str, str]]:
-    """(what, as it is, as it would be), of what a board tells of its configuration."""
+def differences(
+    old: StationFacts, new: StationConfig, network_id: str
+) -> list[tuple[str, str, str]]:
+    """(what, as it is, as it would be), of what a board tells of its configuration. network_id:
+    of the new one.
+    """
     tls = " with TLS" if new.broker_ca is not None else ""
-    network = hashlib.sha256(new.genesis).hexdigest()[:16]
     pairs = [
-        ("network", old.network, network),
+        ("network", old.network, network_id),
         ("scoring cell", old.cell, f"{new.scoring_cell:x}"),
         ("owner", _owner(old.owner), _owner(None if new.owner is None else new.owner.hex())),
         ("broker", old.broker, f"{new.broker_host}:{new.broker_port}{tls}"),

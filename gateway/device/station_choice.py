@@ -66,7 +66,9 @@ class Choice:
     broker_password: str | None = None
 
 
-def station_config(onboarding: Onboarding, choice: Choice, device: bytes | None) -> StationConfig:
+def station_config(
+    onboarding: Onboarding, choice: Choice, device: bytes | None = None
+) -> StationConfig:
     """The configuration of a station. OperatorFault for what its board would refuse.
 
     device: id of the board, if it is known; battery stations with it spread over their period.
@@ -102,11 +104,11 @@ def station_config(onboarding: Onboarding, choice: Choice, device: bytes | None)
     )
 
 
-def config_bytes(onboarding: Onboarding, choice: Choice, device: bytes | None = None) -> bytes:
-    """The bytes of it, as the board takes them."""
-    encoded = station_config(onboarding, choice, device).encode()
+def config_bytes(config: StationConfig) -> bytes:
+    """The bytes of it, as the board takes them. OperatorFault if they are too many."""
+    encoded = config.encode()
     if len(encoded) > CONFIG_BYTES_MAX:
-        ca = _ca(onboarding.broker) or b""
+        ca = config.broker_ca or b""
         raise OperatorFault(
             "The configuration does not fit into the board.",
             f"It takes {len(encoded)} bytes of {CONFIG_BYTES_MAX}, the CA {len(ca)} of them.",

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.device.station_choice import Choice, Outfit, config_bytes
+from gateway.device.station_choice import Choice, Outfit, config_bytes, station_config
 from gateway.device.station_sensors import entries
 from gateway.shell.onboarding import Broker, Onboarding, Time
 from tests.board.provision_rig import (
@@ -42,7 +42,8 @@ def offer(desk) -> bytes:
         admission_policy="open",
     )
     outfit = Outfit(sensors=entries(["bme280"]))
-    return config_bytes(told, Choice(outfit=outfit, scoring_cell=CELL, place_commitment=bytes(32)))
+    wish = Choice(outfit=outfit, scoring_cell=CELL, place_commitment=bytes(32))
+    return config_bytes(station_config(told, wish))
 
 
 def test_a_board_that_brought_its_configuration_gets_its_wifi_by_improv(

@@ -18,6 +18,7 @@ from gateway.device.station_choice import (
     Choice,
     Outfit,
     config_bytes,
+    station_config,
 )
 from gateway.device.station_sensors import SENSORS_MAX, entries
 from gateway.shell.api.answers import holds, json_answer
@@ -180,7 +181,7 @@ async def board_image(api: WithApi, request: Request, body: BoardImageBody) -> R
     """
     onboarding = await api.read(api.onboarding)
     try:
-        offer = config_bytes(onboarding, _choice(body))
+        offer = config_bytes(station_config(onboarding, _choice(body)))
         wanted = Wanted(body.architecture, body.partition_bytes // BLOCK_BYTES, offer)
         data = await api.board_images.image(wanted, request.client.host if request.client else "")
     except OperatorFault as fault:

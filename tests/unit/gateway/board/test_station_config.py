@@ -115,6 +115,10 @@ def test_both_encoders_give_the_same_bytes_and_the_firmware_takes_them(draw) -> 
     assert firmware.decode(made).encode() == made
 
 
+def encoded(told: Onboarding, wish: Choice, device: bytes | None = None) -> bytes:
+    return config_bytes(station_config(told, wish, device))
+
+
 def test_the_defaults_are_the_firmwares() -> None:
     fields = {
         "genesis": GENESIS.encode(),
@@ -138,7 +142,7 @@ def test_the_defaults_are_the_firmwares() -> None:
     ],
 )
 def test_what_an_owner_chooses_is_what_the_firmware_accepts(outfit: Outfit) -> None:
-    made = config_bytes(onboarding(), choice(outfit, owner=bytes(20)), b"d" * 16)
+    made = encoded(onboarding(), choice(outfit, owner=bytes(20)), b"d" * 16)
     found = firmware.decode(made)
     assert found.network_id.hex() == onboarding().network_id
     assert found.sample_interval_ms == outfit.sample_s * 1000
@@ -166,7 +170,7 @@ def test_what_an_owner_chooses_is_what_the_firmware_accepts(outfit: Outfit) -> N
     ],
 )
 def test_what_the_board_would_refuse_is_refused_before(outfit: Outfit, words: str) -> None:
-    fault = fault_of(lambda: config_bytes(onboarding(), choice(outfit)))
+    fault = fault_of(lambda: encoded(onboarding(), choice(outfit)))
     assert fault.code == Code.STATION_INVALID
     assert words in fault.what
 
@@ -188,7 +192,7 @@ def test_a_gateway_that_contradicts_itself_is_not_believed() -> None:
         {"genesis": "x"},
         {"region": "ATLANTIS"},
     ):
-        fault = fault_of(lambda changes=changes: config_bytes(onboarding(**changes), choice()))
+        fault = fault_of(lambda changes=changes: encoded(onboarding(**changes), choice()))
         assert fault.code == Code.ONBOARDING_INVALID
 
 
@@ -196,21 +200,21 @@ def test_a_ca_goes_as_der_and_has_to_be_one(tmp_path, require_component) -> None
     authority = make_authority(require_component("openssl"), tmp_path / "ca")
     pem = authority.certificate.read_text()
     tls = Broker("broker.test", 8883, tls=True, ca_pem="# a comment\n" + pem)
-    found = firmware.decode(config_bytes(onboarding(broker=tls), choice()))
+    found = firmware.decode(encoded(onboarding(broker=tls), choice()))
     assert found.broker_ca == ssl.PEM_cert_to_DER_cert(pem)
     for bad in (None, "", pem + pem, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----"):
         broken = Broker("broker.test", 8883, tls=True, ca_pem=bad)
-        act = lambda broken=broken: config_bytes(onboarding(broker=broken), choice())  # noqa: E731
+        act = lambda broken=broken: encoded(onboarding(broker=broken), choice())  # noqa: E731
         assert fault_of(act).code == Code.CA_UNUSABLE
 
 
 def test_what_does_not_fit_into_nvs_is_said() -> None:
     fault = fault_of(
-        lambda: config_bytes(onboarding(), choice(owner=bytes(20), owner_proof=b"x" * 3_600))
+        lambda: encoded(onboarding(), choice(owner=bytes(20), owner_proof=b"x" * 3_600))
     )
     assert fault.code == Code.STATION_TOO_LARGE
     for password in ("", "x" * 129):
-        act = lambda password=password: config_bytes(  # noqa: E731
+        act = lambda password=password: encoded(  # noqa: E731
             onboarding(), choice(broker_password=password)
         )
         assert fault_of(act).code == Code.STATION_INVALID
