@@ -3,6 +3,7 @@ SHA-256 is the right one.
 """
 
 import os
+import re
 import time
 from collections.abc import Callable
 from hashlib import sha256
@@ -22,6 +23,8 @@ ATTEMPTS = 4
 _SECONDS = 20.0
 _PAUSE_SECONDS = 1.0
 _OK, _PARTIAL, _BEYOND = 200, 206, 416
+# A name and a password in a URL are for its server, not for whoever reads what went wrong.
+_WITHOUT_LOGIN = re.compile(r"//[^/@]*@")
 _CLIENT_ERRORS = range(400, 500)
 
 
@@ -133,6 +136,8 @@ def _keep(answer: "Response", part: Path, have: int, told: Told) -> None:
         for chunk in answer.iter_raw():
             have += len(chunk)
             if max(have, total) > BYTES_MAX:
+                # Kept, it would be in the way of the right file.
+                part.unlink()
                 raise _failed(answer.url, f"it is larger than {BYTES_MAX >> 20} MiB")
             file.write(chunk)
             told(have, max(total, have))
@@ -149,7 +154,7 @@ def _status(url: str, status: int) -> Exception:
 def _failed(url: object, why: str) -> OperatorFault:
     return OperatorFault(
         "The image could not be downloaded.",
-        f"{url}: {why}.",
+        f"{_WITHOUT_LOGIN.sub('//', str(url))}: {why}.",
         "Try again: it goes on where it stopped. Or download it yourself, and name it with "
         "--firmware.",
         Code.DOWNLOAD_FAILED,
@@ -159,7 +164,8 @@ def _failed(url: object, why: str) -> OperatorFault:
 def _another_file(source: str, digest: str, data: bytes) -> OperatorFault:
     return OperatorFault(
         "The image is another file.",
-        f"{source} has SHA-256 {sha256(data).hexdigest()}, and {digest} was asked for.",
+        f"{_WITHOUT_LOGIN.sub('//', source)} has SHA-256 {sha256(data).hexdigest()}, and {digest} "
+        "was asked for.",
         "Compare the hash with what its source publishes, and get the file again.",
         Code.DOWNLOAD_MISMATCH,
     )

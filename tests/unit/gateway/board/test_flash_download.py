@@ -168,6 +168,14 @@ def test_a_file_without_end_is_refused(get, monkeypatch):
     monkeypatch.setattr(flash_download, "BYTES_MAX", 1 << 16)
     with _fault(Code.DOWNLOAD_FAILED):
         get()
+    assert list(get.folder.iterdir()) == [], "what is left would be in the way of the next try"
+
+
+def test_a_login_in_the_url_is_told_to_nobody(get):
+    with _fault(Code.DOWNLOAD_FAILED) as raised:
+        get(url="http://name:secret@127.0.0.1:1/x")
+    assert "secret" not in str(raised.value)
+    assert "http://127.0.0.1:1/x" in raised.value.why
 
 
 def test_a_folder_that_cannot_be_written_is_told(get):
