@@ -82,12 +82,7 @@ def make_release(
     programs: Mapping[str, Mapping[str, bytes]], *, counter: int, version: str, trust: bytes
 ) -> Release:
     """A release that nobody has signed yet. programs: files by name, by architecture."""
-    if not version_fits(version, counter):
-        raise _refused(
-            f"The version {version!r} cannot be shown with the counter {counter}.",
-            "A board names both in its hello, in 32 characters, and a version has no spaces.",
-            "Choose a shorter version.",
-        )
+    check_version(version, counter)
     made: dict[str, Program] = {}
     content: dict[bytes, bytes] = {}
     for architecture, named in programs.items():
@@ -106,6 +101,16 @@ def make_release(
             )
         made[architecture] = Program(Bundle(trust, manifest_payload(manifest), ()), manifest)
     return Release(counter, version, trust, made, content)
+
+
+def check_version(version: str, counter: int) -> None:
+    """Refuse what no station could say of itself: `cairn release status` would not know it."""
+    if not version_fits(version, counter):
+        raise _refused(
+            f"The version {version!r} cannot be shown with the counter {counter}.",
+            "A board names both in its hello, in 32 characters, and a version has no spaces.",
+            "Choose a shorter version.",
+        )
 
 
 def write_release(folder: Path, release: Release) -> None:

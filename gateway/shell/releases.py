@@ -23,6 +23,7 @@ from gateway.shell.release_folder import (
     FILES,
     Release,
     check_signatures,
+    check_version,
     trust_of,
     write_release,
 )
@@ -91,6 +92,7 @@ def publish(data_dir: Path, release: Release, network: Network, now_ms: int) -> 
     """
     trust = trust_of(release, network)
     check_signatures(release, trust, network.network_id)
+    check_version(release.version, release.counter)
     with _locked(data_dir):
         before = published(data_dir)
         made = Published(

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.core.ids import device_id
 from gateway.core.releases import Accepted, Refusal, Standing, judge, parse_index
-from gateway.shell import bundle_file
+from gateway.shell import bundle_file, release_folder
 from gateway.shell.errors import Code, OperatorFault
 from gateway.shell.network import create_network
 from gateway.shell.release_folder import make_release, read_release, signed_by, write_release
@@ -197,6 +197,16 @@ def test_what_no_board_takes_is_not_built(world, changed, word):
 
 
 # ---- publishing
+
+
+def test_a_version_that_no_station_can_say_is_not_published(world, monkeypatch):
+    with monkeypatch.context() as other_tool:
+        other_tool.setattr(release_folder, "check_version", lambda *_: None)
+        made = make_release(programs(1), counter=1, version="two words", trust=world.trust())
+    for key in (ALICE, BOB):
+        made = signed_by(made, key, world.keys)
+    fault_of(Code.RELEASE_REFUSED, "two words", publish_now, world, made)
+    assert announcement(world.folder) is None
 
 
 def test_what_is_published_is_served(world):
