@@ -23,12 +23,12 @@ from gateway.board.flash_faults import (
 from gateway.board.flash_plan import (
     CONFIG_MARK,
     KEY_MARK,
-    USUAL_NVS,
     Found,
     Plan,
     architecture_for,
     check_board,
     check_image,
+    key_rows,
     make_plan,
 )
 from gateway.board.flash_states import Course, State
@@ -296,8 +296,8 @@ class Flashing:
 def _found(link: Link) -> Found:
     partitions = read_table(link.read(TABLE_OFFSET, TABLE_BYTES))
     marks: set[bytes] = set()
-    for row in partitions or (USUAL_NVS,):
-        if row.keeps_keys and row.end <= link.flash_bytes:
+    for row in key_rows(partitions):
+        if row.end <= link.flash_bytes:
             marks |= _marks(link, row)
     keyed = KEY_MARK in marks
     return Found(link.name, link.flash_bytes, partitions, keyed, keyed and CONFIG_MARK in marks)

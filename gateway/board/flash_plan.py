@@ -1,5 +1,6 @@
 """What is written where, and what must not be: pure, from the image's table and the board's."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.device.official import Official, Partition, Range
@@ -9,7 +10,7 @@ from gateway.shell.errors import Code, OperatorFault
 # up: the name of its configuration there.
 KEY_MARK = b"cairn"
 CONFIG_MARK = b"config"
-# MicroPython's own layout, to look for the mark where a board has no table.
+# MicroPython's own layout, to look for the mark where no table says where it is.
 USUAL_NVS = Partition("nvs", 1, 2, 0x9000, 0x6000)
 
 # By the name of the chip, the machine code that it runs.
@@ -28,11 +29,6 @@ class Found:
     keyed: bool
     provisioned: bool
 
-    @property
-    def key_rows(self) -> tuple[Partition, ...]:
-        # A key without a table: flashing was cut short, and it lies where it was found.
-        return tuple(one for one in self.partitions or (USUAL_NVS,) if one.keeps_keys)
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -44,6 +40,13 @@ class Plan:
     @property
     def size(self) -> int:
         return sum(len(one.data) for one in self.ranges)
+
+
+def key_rows(partitions: Iterable[Partition] | None) -> tuple[Partition, ...]:
+    """Where a board keeps its key: as its own table says; else, for an earlier flashing may have
+    been cut short, where MicroPython has it.
+    """
+    return tuple(one for one in partitions or () if one.keeps_keys) or (USUAL_NVS,)
 
 
 def architecture_for(chip: str) -> str:
@@ -92,7 +95,7 @@ def check_image(official: Official, found: Found) -> Partition:
         )
     if found.keyed:
         # Found elsewhere, the key would be left behind and a new one made.
-        for row in found.key_rows:
+        for row in key_rows(found.partitions):
             if not any(_same_place(row, other) for other in official.protected):
                 raise _in_the_way(f"the image has no NVS where the board's is ({_place(row)})")
     return space

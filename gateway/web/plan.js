@@ -48,7 +48,7 @@ export function fileSystemOf(official, found) {
   }
   const kept = protectedBy(official);
   // Found elsewhere, the key would be left behind and a new one made.
-  const moved = (found.keyed ? (found.table ?? []) : []).filter(keepsKeys)
+  const moved = (found.keyed ? keyRows(found.table) : [])
     .find((row) => !kept.some((other) => same(row, other)));
   if (moved) {
     throw inTheWay(`The image has no NVS where the board's is (${place(moved)})`);

@@ -164,6 +164,14 @@ PLANS = {
     "set up with another layout": (Pieces("esp32", OTA), SET_UP),
     "a demo with another layout": (Pieces("esp32", OTA), replace(SET_UP, keyed=False)),
     "set up, table lost": (Pieces(), replace(SET_UP, partitions=None)),
+    "set up, table lost, another layout": (
+        Pieces("esp32", OTA),
+        replace(SET_UP, partitions=None),
+    ),
+    "set up, a table without NVS, another layout": (
+        Pieces("esp32", OTA),
+        _found(rows=(("factory", 0, 0, 0x10000, 0x1F0000),), keyed=True),
+    ),
     "a second NVS": (
         Pieces(),
         _found(rows=(*USUAL, ("nvs2", 1, 2, 0x300000, 0x10000)), keyed=True),

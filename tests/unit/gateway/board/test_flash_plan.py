@@ -105,3 +105,5 @@ def test_each_chip_has_its_machine_code():
 def test_a_key_without_a_table_is_looked_for_where_it_was_found():
     moved = split(Pieces("esp32", OTA).merged())
     _refused(moved, replace(SET_UP, partitions=None), Code.NVS_IN_THE_WAY)
+    bare = read_table(table((("factory", 0, 0, 0x10000, 0x1F0000),)))
+    _refused(moved, replace(SET_UP, partitions=bare), Code.NVS_IN_THE_WAY)
