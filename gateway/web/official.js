@@ -25,6 +25,8 @@ const SUM_MAGIC = Uint8Array.from([0xeb, 0xeb, ...Array(14).fill(ERASED)]);
 const TABLE_OFFSET = 0x8000;
 const TABLE_BYTES = 0xc00;
 const TABLE_OFFSET_MAX = 0x20000;
+// What a table says is asked for as memory.
+const FLASH_BYTES_MAX = 128 * 2 ** 20;
 
 const [APP, DATA] = [0, 1];
 const [FACTORY, OTA_0, OTA_LAST] = [0x00, 0x10, 0x1f];
@@ -193,6 +195,9 @@ function checkPlaces(partitions, tableOffset) {
       throw notOne(`Its partition '${one.name}' lies over another one`);
     }
     freeFrom = end(one);
+  }
+  if (freeFrom > FLASH_BYTES_MAX) {
+    throw notOne("Its partition table is for more flash than any chip has");
   }
 }
 
