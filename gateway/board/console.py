@@ -6,7 +6,7 @@ field by field before anything is done with them.
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,13 +156,17 @@ def session(port: str) -> Iterator[Console]:
     with opened(port) as connection:
         repl = Repl(connection)
         repl.enter()
+        # Whatever happens: a board that stays at its prompt is no station.
         try:
             console = Console(repl)
             console.open()
             yield console
-        finally:
-            # Whatever happened: a board that stays at its prompt is no station.
-            repl.leave(restart=True)
+        except BaseException:
+            # The way may be broken, and that is what has to be told.
+            with suppress(OperatorFault):
+                repl.leave(restart=True)
+            raise
+        repl.leave(restart=True)
 
 
 def refused(what: str, answer: Answer) -> OperatorFault:

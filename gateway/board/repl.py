@@ -104,19 +104,21 @@ class Repl:
         """Back to the prompt for people; with restart, through a reset of the chip.
 
         A chip's reset, not a soft one: watchdog and radio begin anew as after power-on.
+        OperatorFault: as of enter(), for a program may still run, if this side was interrupted in
+        the middle of a call.
         """
+        if not restart:
+            self._write(FRIENDLY)
+            return
         try:
-            if restart:
-                # A program may still run, if this side was interrupted in the middle of a call.
-                self._write(b"\r" + INTERRUPT + INTERRUPT)
-                self._drain()
-                # No answer is waited for: a native USB port vanishes with the reset.
-                self._write(b"\r" + RAW + b"import machine\nmachine.reset()\n" + END)
-                self._read()
-            else:
-                self._write(FRIENDLY)
+            self._interrupt()
+            self._write(b"import machine\nmachine.reset()\n" + END)
+            self._until(b"OK", _ANSWER_S)
+        except _LateError:
+            return  # it may be gone already
         except OperatorFault as fault:
-            if not restart or fault.code != Code.PORT_LOST:
+            # A native USB port vanishes with the reset.
+            if fault.code != Code.PORT_LOST:
                 raise
 
     def _set_timeouts(self) -> None:

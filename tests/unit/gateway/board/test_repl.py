@@ -109,6 +109,20 @@ def test_leaving_resets_the_chip_or_gives_the_prompt_back() -> None:
     assert board.sources == ["import machine\nmachine.reset()\n"]
 
 
+def test_leaving_a_board_that_is_busy_still_resets_it() -> None:
+    """What is typed while a program runs may be lost: the reset is asked for at a prompt."""
+    board = FakeRepl(lambda _source: ("", ""))
+    repl, _ = fake(board)
+    repl.enter()
+    board._deaf = 5
+    repl.leave(restart=True)
+    assert board.sources == ["import machine\nmachine.reset()\n"]
+    repl.enter()
+    # It says that it is busy, and gives no prompt.
+    board._deaf = 1_000_000
+    assert fault_of(lambda: repl.leave(restart=True)).code == Code.REPL_REFUSED
+
+
 def test_what_a_board_prints_on_its_own_is_passed_over() -> None:
     board = FakeRepl(lambda _source: ("cairn> 1\n", ""), noise=b"I (12) wifi: up\r\n")
     repl, _ = fake(board)
