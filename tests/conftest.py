@@ -8,6 +8,7 @@ allowed skip: the data sets are not ours to ship.
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import venv
 from collections.abc import Callable, Generator, Iterator
@@ -127,6 +128,14 @@ def interop_python() -> Path:
             _run([*command, "-r", str(requirements)], ROOT)
             ready.touch()
     return python
+
+
+@pytest.fixture
+def listening_to_ctrl_c() -> Iterator[None]:
+    """A shell's background jobs ignore SIGINT, and their children would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def _run(command: list[str], folder: Path) -> None:

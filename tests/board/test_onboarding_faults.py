@@ -332,7 +332,9 @@ def test_no_room_for_a_configuration(place: Town, bench: Bench, program: bytes):
 # ---- the person
 
 
-def test_ctrl_c_leaves_a_running_station(place: Town, bench: Bench, program: bytes):
+def test_ctrl_c_leaves_a_running_station(
+    place: Town, bench: Bench, program: bytes, listening_to_ctrl_c: None
+):
     """The doctor is interrupted while it holds the board at its prompt."""
     with bench.board(program) as board:
         talk = start(

@@ -80,7 +80,7 @@ def test_buttons_and_the_end(tmp_path: Path):
     assert (folder / "flash.bin").stat().st_size == 4 << 20
 
 
-def test_a_person_talks_to_it_and_interrupts_it(tmp_path: Path):
+def test_a_person_talks_to_it_and_interrupts_it(tmp_path: Path, listening_to_ctrl_c: None):
     """Without --json, in the data directory, with nobody at standard input."""
     import serial
 

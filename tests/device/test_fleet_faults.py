@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -145,14 +145,6 @@ def test_a_fleet_runs_once_on_a_network(network: Path, modules: Path) -> None:
     with driven_gateway(network, 0, SEED):
         run(network, modules)
         assert fault(network, modules).code == Code.FLEET_UNFIT
-
-
-@pytest.fixture
-def listening_to_ctrl_c() -> Iterator[None]:
-    """A shell's background jobs ignore SIGINT, and their children would inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def children_of(pid: int) -> list[int]:

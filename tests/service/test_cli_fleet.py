@@ -124,14 +124,6 @@ def test_a_mistake_in_the_readings_is_named():
     assert "Traceback" not in result.output
 
 
-@pytest.fixture
-def listening_to_ctrl_c():
-    """A shell's background jobs ignore SIGINT, and their children would inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_stops_a_run_and_keeps_what_was_committed(listening_to_ctrl_c):
     command = [sys.executable, "-m", "gateway.cli", "fleet", "run", "--data", "f"]

@@ -39,14 +39,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     Path("small.toml").write_text(SMALL + RADIO)
 
 
-@pytest.fixture
-def listening_to_ctrl_c():
-    """A shell's background jobs ignore SIGINT, and their children would inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def cairn(*arguments: str):
     return CliRunner().invoke(main, arguments)
 
