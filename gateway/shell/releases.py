@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.core.releases import INDEX, Refusal, parse_bundle, parse_manifest
+from gateway.shell import log
 from gateway.shell.bundle_file import write_whole
 from gateway.shell.errors import Code, OperatorFault
 from gateway.shell.network import Network
@@ -76,11 +77,15 @@ def announced(data_dir: Path) -> Published | None:
 
 def announcement(data_dir: Path) -> tuple[bytes, int] | None:
     """What boards are told: the hash of its index and its counter; zeros if none counts any more,
-    None if none ever did.
+    None if none ever did, or the list is damaged: readings are taken all the same.
     """
-    if not published(data_dir):
+    try:
+        newest = announced(data_dir)
+        if newest is None and not published(data_dir):
+            return None
+    except OperatorFault as fault:
+        log.trouble("releases_unreadable", why=fault.why)
         return None
-    newest = announced(data_dir)
     if newest is None:
         return bytes(32), 0
     return bytes.fromhex(newest.index_sha256), newest.counter

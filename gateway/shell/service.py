@@ -160,7 +160,7 @@ class Gateway:
         return self._voice.keys(self._time(now_ms))
 
     def release_downlinks(self, now_ms: int | None) -> list[Downlink]:
-        """Which release boards should run, or that none is any more; empty if none ever was."""
+        """Which release boards should run, or that none is any more; empty if nobody can tell."""
         said = announcement(self._keys.folder)
         return [] if said is None else [self._voice.release(*said, self._time(now_ms))]
 

@@ -82,6 +82,28 @@ def publish(world: ReleaseWorld, tmp_path: Path, counter: int) -> None:
 
 
 @pytest.mark.slow
+def test_a_damaged_list_of_releases_keeps_no_reading_away(site, world, stations, tmp_path):
+    """At the start, and told of it while it runs."""
+    station = site.connect(stations[0])
+    station.wait_message("keys")
+    publish(world, tmp_path, 3)
+    station.wait_message("all/release")
+    (world.folder / "releases" / "published.json").write_text("{")
+    asked = CliRunner().invoke(main, ["release", "status", "--data", str(world.folder)])
+    assert "code: release_damaged" in asked.stderr
+    _close(station)
+    site.gateway.stop()
+    site.gateway.start()
+    again = site.connect(stations[1])
+    again.wait_message("keys")
+    url = site.gateway.addresses.http
+    assert httpx.get(f"{url}/ready", trust_env=False).is_success
+    assert httpx.get(f"{url}/v1/releases/3/index", trust_env=False).status_code >= 400
+    assert httpx.get(f"{url}/ready", trust_env=False).is_success
+    _close(again)
+
+
+@pytest.mark.slow
 def test_boards_are_told_whenever_they_come(site, world, stations, tmp_path):
     """Connected before, and subscribed after: the message is retained. A restart says it again,
     and after a withdrawal nobody is told of it any more.
